@@ -55,7 +55,6 @@ set(TARN_TEST_ENVIRONMENT "")
 if(TARN_SANITIZE STREQUAL "address")
     list(APPEND TARN_TEST_ENVIRONMENT
         "ASAN_OPTIONS=detect_stack_use_after_return=1"
-        "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/suppress/lsan.supp:print_suppressions=0"
         "UBSAN_OPTIONS=print_stacktrace=1")
 elseif(TARN_SANITIZE STREQUAL "thread")
     list(APPEND TARN_TEST_ENVIRONMENT

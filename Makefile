@@ -17,7 +17,7 @@ run: build
 
 test:
 	@tools/setup test
-	@tools/test
+	@tools/test $(ARGS)
 
 bench: build
 	@tools/setup bench
@@ -38,8 +38,8 @@ clean:
 
 help:
 	@echo 'make           builds build/tarn'
-	@echo 'make run       a server with demonstration data in ./tarn-data (ARGS="--listen 0.0.0.0:8787")'
-	@echo 'make test      builds with gcc, clang and the sanitizers, runs all tests'
+	@echo 'make run       a server with demonstration data in ./tarn-data (ARGS="--listen 127.0.0.1:9000")'
+	@echo 'make test      builds with gcc, clang and the sanitizers, runs all tests (ARGS="-R store": some)'
 	@echo 'make bench     measures against the engine itself'
 	@echo 'make format    lays out the sources with clang-format'
 	@echo 'make lint      the style checks alone: layout, tidy, cppcheck, clang-tidy'

@@ -7,10 +7,6 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-include(CheckPIESupported)
-check_pie_supported()
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-
 # Checks stay on in production, so no build type defines NDEBUG.
 foreach(language C CXX)
     set(CMAKE_${language}_FLAGS_RELWITHDEBINFO "-O2 -g")
@@ -21,6 +17,7 @@ add_library(tarn_flags INTERFACE)
 target_compile_options(tarn_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wundef -Wcast-qual -Wpointer-arith
     -Wwrite-strings -Wimplicit-fallthrough
+    -fPIE
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
     $<$<BOOL:${TARN_WERROR}>:-Werror>)
 
@@ -36,4 +33,4 @@ else()
     message(FATAL_ERROR "TARN_SANITIZE is empty, address or thread, not \"${TARN_SANITIZE}\"")
 endif()
 target_compile_options(tarn_flags INTERFACE ${sanitize})
-target_link_options(tarn_flags INTERFACE ${sanitize} -Wl,-z,relro,-z,now)
+target_link_options(tarn_flags INTERFACE ${sanitize} -pie -Wl,-z,relro,-z,now)

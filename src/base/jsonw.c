@@ -1,0 +1,312 @@
+// JSON writer: the row path. Text that needs no escape is found eight bytes at a time and copied.
+#include "base/json.h"
+
+#include "base/dtoa.h"
+#include "base/utf8.h"
+
+#include <math.h>
+
+enum { NUMBER_MAX = 32 };
+
+static const struct str replacement = {"\xEF\xBF\xBD", 3}; // U+FFFD
+
+// 1 for the bytes that stand for themselves in a JSON string: ASCII without controls, " and \.
+static const uint8_t plain[256] = {
+    [0x20 ... 0x21] = 1,
+    [0x23 ... 0x5B] = 1,
+    [0x5D ... 0x7F] = 1,
+};
+
+// The letter behind the backslash for the controls that have one.
+static const char short_escape[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+    ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+};
+
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                  "25262728293031323334353637383940414243444546474849"
+                                  "50515253545556575859606162636465666768697071727374"
+                                  "75767778798081828384858687888990919293949596979899";
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+// True when all 8 bytes at p are plain. Per byte: the high bit stays clear unless the byte has it,
+// is below 0x20, or equals one of the two; a borrow can only make a hit out of a neighbour of one.
+static inline bool is_plain_8(const char *p) {
+    uint64_t word = 0;
+    memcpy(&word, p, sizeof(word));
+    const uint64_t quote = word ^ EACH('"');
+    const uint64_t backslash = word ^ EACH('\\');
+    const uint64_t hit = word | (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1));
+    return (hit & EACH(0x80)) == 0;
+}
+
+// How many bytes from p on are plain.
+static inline size_t plain_len(const char *p, size_t len) {
+    size_t i = 0;
+    while (len - i >= 8 && is_plain_8(p + i)) {
+        i += 8;
+    }
+    while (i < len && plain[(unsigned char)p[i]]) {
+        i++;
+    }
+    return i;
+}
+
+// buf_reserve with the common case in line.
+static inline char *room(struct buf *b, size_t len) {
+    return b->cap - b->len > len && !b->overflow ? b->ptr + b->len : buf_reserve(b, len);
+}
+
+// Ends what was written into a room.
+static inline void fill(struct buf *b, char *end) {
+    *end = '\0';
+    b->len = (size_t)(end - b->ptr);
+}
+
+static inline char *put(char *at, const char *data, size_t len) {
+    if (len > 0) {
+        memcpy(at, data, len);
+    }
+    return at + len;
+}
+
+static void add_escape(struct buf *out, unsigned char c) {
+    static const char hex[] = "0123456789abcdef";
+    if (short_escape[c]) {
+        const char text[] = {'\\', short_escape[c]};
+        buf_add(out, text, sizeof(text));
+    } else {
+        const char text[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        buf_add(out, text, sizeof(text));
+    }
+}
+
+// Bytes from the start of s that can be copied: plain ones and well-formed characters.
+static size_t copyable_len(struct str s) {
+    size_t i = 0;
+    while (i < s.len) {
+        i += plain_len(s.ptr + i, s.len - i);
+        if (i == s.len || (unsigned char)s.ptr[i] < 0x80) {
+            break;
+        }
+        const size_t len = utf8_char_len(s.ptr + i, s.len - i);
+        if (len == 0) {
+            break;
+        }
+        i += len;
+    }
+    return i;
+}
+
+static void add_string_body(struct buf *out, struct str s) {
+    struct str rest = s;
+    while (rest.len > 0) {
+        const size_t len = copyable_len(rest);
+        buf_add(out, rest.ptr, len);
+        rest = str_slice(rest, len, rest.len);
+        if (rest.len == 0) {
+            break;
+        }
+        const unsigned char c = (unsigned char)rest.ptr[0];
+        if (c < 0x80) {
+            add_escape(out, c);
+        } else {
+            buf_add_str(out, replacement);
+        }
+        rest = str_slice(rest, 1, rest.len);
+    }
+}
+
+// s as a string literal between two short pieces.
+static inline void add_string(struct buf *out, struct str before, struct str s, struct str after) {
+    if (plain_len(s.ptr, s.len) == s.len) {
+        char *at = room(out, before.len + s.len + after.len);
+        if (at) {
+            fill(out,
+                 put(put(put(at, before.ptr, before.len), s.ptr, s.len), after.ptr, after.len));
+        }
+        return;
+    }
+    buf_add_str(out, before);
+    add_string_body(out, s);
+    buf_add_str(out, after);
+}
+
+void json_quote(struct buf *out, struct str s) {
+    add_string(out, STR("\""), s, STR("\""));
+}
+
+static inline uint64_t level_bit(const struct jsonw *w) {
+    return UINT64_C(1) << w->depth;
+}
+
+// Whether a comma goes before what comes now; from here on one goes before what comes next.
+static inline bool take_comma(struct jsonw *w) {
+    const uint64_t bit = level_bit(w);
+    const bool comma = (w->first & bit) == 0;
+    w->first &= ~bit;
+    return comma;
+}
+
+static inline void add_short(struct buf *out, const char *data, size_t len) {
+    char *at = room(out, len);
+    if (at) {
+        fill(out, put(at, data, len));
+    }
+}
+
+// A value of one piece.
+static inline void add_value(struct jsonw *w, const char *data, size_t len) {
+    if (take_comma(w)) {
+        add_short(w->out, ",", 1);
+    }
+    add_short(w->out, data, len);
+}
+
+static inline void open_level(struct jsonw *w, const char *bracket) {
+    add_value(w, bracket, 1);
+    CHECK(w->depth < JSONW_DEPTH_MAX);
+    w->depth++;
+    w->first |= level_bit(w);
+}
+
+static inline void close_level(struct jsonw *w, const char *bracket) {
+    CHECK(w->depth > 0);
+    w->depth--;
+    add_short(w->out, bracket, 1);
+}
+
+void jsonw_object(struct jsonw *w) {
+    open_level(w, "{");
+}
+
+void jsonw_array(struct jsonw *w) {
+    open_level(w, "[");
+}
+
+void jsonw_end_object(struct jsonw *w) {
+    close_level(w, "}");
+}
+
+void jsonw_end_array(struct jsonw *w) {
+    close_level(w, "]");
+}
+
+void jsonw_key(struct jsonw *w, struct str key) {
+    add_string(w->out, take_comma(w) ? STR(",\"") : STR("\""), key, STR("\":"));
+    w->first |= level_bit(w);
+}
+
+void jsonw_str(struct jsonw *w, struct str s) {
+    add_string(w->out, take_comma(w) ? STR(",\"") : STR("\""), s, STR("\""));
+}
+
+void jsonw_i64(struct jsonw *w, int64_t v) {
+    char text[NUMBER_MAX];
+    add_value(w, text, fmt_i64(v, text));
+}
+
+void jsonw_u64(struct jsonw *w, uint64_t v) {
+    char text[NUMBER_MAX];
+    add_value(w, text, fmt_u64(v, text));
+}
+
+void jsonw_double(struct jsonw *w, double v) {
+    char text[NUMBER_MAX];
+    const size_t len = fmt_double(v, text);
+    if (isfinite(v)) {
+        add_value(w, text, len);
+    } else {
+        jsonw_str(w, (struct str){text, len});
+    }
+}
+
+void jsonw_float(struct jsonw *w, float v) {
+    char text[NUMBER_MAX];
+    const size_t len = fmt_float(v, text);
+    if (isfinite(v)) {
+        add_value(w, text, len);
+    } else {
+        jsonw_str(w, (struct str){text, len});
+    }
+}
+
+void jsonw_bool(struct jsonw *w, bool v) {
+    jsonw_raw(w, v ? STR("true") : STR("false"));
+}
+
+void jsonw_null(struct jsonw *w) {
+    jsonw_raw(w, STR("null"));
+}
+
+void jsonw_raw(struct jsonw *w, struct str json) {
+    add_value(w, json.ptr, json.len);
+}
+
+void jsonw_json(struct jsonw *w, const json_t *j) {
+    add_value(w, NULL, 0);
+    json_add_text(w->out, j);
+}
+
+void jsonw_field_str(struct jsonw *w, const char *key, struct str v) {
+    jsonw_key(w, str_from(key));
+    jsonw_str(w, v);
+}
+
+void jsonw_field_i64(struct jsonw *w, const char *key, int64_t v) {
+    jsonw_key(w, str_from(key));
+    jsonw_i64(w, v);
+}
+
+void jsonw_field_bool(struct jsonw *w, const char *key, bool v) {
+    jsonw_key(w, str_from(key));
+    jsonw_bool(w, v);
+}
+
+size_t fmt_double(double v, char *out) {
+    if (isnan(v)) {
+        return (size_t)(put(out, "nan", 3) - out); // no "-nan"
+    }
+    return (size_t)(dtoa_double(v, out, out + NUMBER_MAX) - out);
+}
+
+size_t fmt_float(float v, char *out) {
+    if (isnan(v)) {
+        return (size_t)(put(out, "nan", 3) - out);
+    }
+    return (size_t)(dtoa_float(v, out, out + NUMBER_MAX) - out);
+}
+
+size_t fmt_i64(int64_t v, char *out) {
+    if (v >= 0) {
+        return fmt_u64((uint64_t)v, out);
+    }
+    out[0] = '-';
+    return 1 + fmt_u64(0 - (uint64_t)v, out + 1);
+}
+
+static size_t digit_count(uint64_t v) {
+    size_t count = 1;
+    for (uint64_t rest = v; rest >= 10; rest /= 10) {
+        count++;
+    }
+    return count;
+}
+
+size_t fmt_u64(uint64_t v, char *out) {
+    const size_t len = digit_count(v);
+    char *at = out + len;
+    uint64_t rest = v;
+    while (rest >= 100) {
+        at -= 2;
+        memcpy(at, digit_pairs + 2 * (rest % 100), 2);
+        rest /= 100;
+    }
+    if (rest >= 10) {
+        memcpy(out, digit_pairs + 2 * rest, 2);
+    } else {
+        out[0] = (char)('0' + rest);
+    }
+    return len;
+}

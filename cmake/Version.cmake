@@ -10,4 +10,4 @@ add_custom_target(tarn_version
         -D OUTPUT=${TARN_GENERATED_DIR}/tarn_version.h
         -P ${CMAKE_SOURCE_DIR}/cmake/WriteVersion.cmake
     BYPRODUCTS ${TARN_GENERATED_DIR}/tarn_version.h
-    COMMENT "" VERBATIM)
+    COMMENT "Looking at the version" VERBATIM)

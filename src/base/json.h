@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/fmt.h"
 #include "base/str.h"
 
 #define JSON_DEPTH_MAX 512
@@ -77,10 +78,5 @@ void jsonw_field_str(struct jsonw *w, const char *key, struct str v);
 void jsonw_field_i64(struct jsonw *w, const char *key, int64_t v);
 void jsonw_field_bool(struct jsonw *w, const char *key, bool v);
 
-// Text pieces for other encoders. out has at least 32 bytes; returns the length.
-size_t fmt_double(double v, char *out); // shortest that reads back: "1.5", "1e+300", "nan", "inf"
-size_t fmt_float(float v, char *out);
-size_t fmt_i64(int64_t v, char *out);
-size_t fmt_u64(uint64_t v, char *out);
 // s as a JSON string literal with its quotes.
 void json_quote(struct buf *out, struct str s);

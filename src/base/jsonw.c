@@ -1,7 +1,6 @@
 // JSON writer: the row path. Text that needs no escape is found eight bytes at a time and copied.
 #include "base/json.h"
 
-#include "base/dtoa.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -23,11 +22,6 @@ static const char short_escape[256] = {
     ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
 };
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
-
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 // True when all 8 bytes at p are plain. Per byte: the high bit stays clear unless the byte has it,
@@ -41,16 +35,28 @@ static inline bool is_plain_8(const char *p) {
     return (hit & EACH(0x80)) == 0;
 }
 
-// How many bytes from p on are plain.
-static inline size_t plain_len(const char *p, size_t len) {
-    size_t i = 0;
-    while (len - i >= 8 && is_plain_8(p + i)) {
-        i += 8;
+// Words that overlap leave no tail to go through byte by byte.
+static inline bool is_plain(const char *p, size_t len) {
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 <= len; i += 8) {
+            if (!is_plain_8(p + i)) {
+                return false;
+            }
+        }
+        return is_plain_8(p + len - 8);
     }
-    while (i < len && plain[(unsigned char)p[i]]) {
-        i++;
+    if (len >= 4) {
+        char both[8];
+        memcpy(both, p, 4);
+        memcpy(both + 4, p + len - 4, 4);
+        return is_plain_8(both);
     }
-    return i;
+    for (size_t i = 0; i < len; i++) {
+        if (!plain[(unsigned char)p[i]]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 // buf_reserve with the common case in line.
@@ -64,9 +70,28 @@ static inline void fill(struct buf *b, char *end) {
     b->len = (size_t)(end - b->ptr);
 }
 
+// memcpy that needs no call for a short text. Returns the end.
 static inline char *put(char *at, const char *data, size_t len) {
-    if (len > 0) {
+    if (len > 16) {
         memcpy(at, data, len);
+    } else if (len >= 8) {
+        uint64_t first = 0;
+        uint64_t last = 0;
+        memcpy(&first, data, 8);
+        memcpy(&last, data + len - 8, 8);
+        memcpy(at, &first, 8);
+        memcpy(at + len - 8, &last, 8);
+    } else if (len >= 4) {
+        uint32_t first = 0;
+        uint32_t last = 0;
+        memcpy(&first, data, 4);
+        memcpy(&last, data + len - 4, 4);
+        memcpy(at, &first, 4);
+        memcpy(at + len - 4, &last, 4);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            at[i] = data[i];
+        }
     }
     return at + len;
 }
@@ -86,11 +111,15 @@ static void add_escape(struct buf *out, unsigned char c) {
 static size_t copyable_len(struct str s) {
     size_t i = 0;
     while (i < s.len) {
-        i += plain_len(s.ptr + i, s.len - i);
-        if (i == s.len || (unsigned char)s.ptr[i] < 0x80) {
-            break;
+        const bool ascii = (unsigned char)s.ptr[i] < 0x80;
+        size_t len = 0;
+        if (!ascii) {
+            len = utf8_char_len(s.ptr + i, s.len - i);
+        } else if (s.len - i >= 8 && is_plain_8(s.ptr + i)) {
+            len = 8;
+        } else {
+            len = plain[(unsigned char)s.ptr[i]];
         }
-        const size_t len = utf8_char_len(s.ptr + i, s.len - i);
         if (len == 0) {
             break;
         }
@@ -120,7 +149,7 @@ static void add_string_body(struct buf *out, struct str s) {
 
 // s as a string literal between two short pieces.
 static inline void add_string(struct buf *out, struct str before, struct str s, struct str after) {
-    if (plain_len(s.ptr, s.len) == s.len) {
+    if (is_plain(s.ptr, s.len)) {
         char *at = room(out, before.len + s.len + after.len);
         if (at) {
             fill(out,
@@ -149,19 +178,14 @@ static inline bool take_comma(struct jsonw *w) {
     return comma;
 }
 
-static inline void add_short(struct buf *out, const char *data, size_t len) {
-    char *at = room(out, len);
-    if (at) {
-        fill(out, put(at, data, len));
-    }
-}
-
 // A value of one piece.
 static inline void add_value(struct jsonw *w, const char *data, size_t len) {
-    if (take_comma(w)) {
-        add_short(w->out, ",", 1);
+    const bool comma = take_comma(w);
+    char *at = room(w->out, len + (comma ? 1 : 0));
+    if (at) {
+        *at = ',';
+        fill(w->out, put(at + (comma ? 1 : 0), data, len));
     }
-    add_short(w->out, data, len);
 }
 
 static inline void open_level(struct jsonw *w, const char *bracket) {
@@ -174,7 +198,10 @@ static inline void open_level(struct jsonw *w, const char *bracket) {
 static inline void close_level(struct jsonw *w, const char *bracket) {
     CHECK(w->depth > 0);
     w->depth--;
-    add_short(w->out, bracket, 1);
+    char *at = room(w->out, 1);
+    if (at) {
+        fill(w->out, put(at, bracket, 1));
+    }
 }
 
 void jsonw_object(struct jsonw *w) {
@@ -262,51 +289,4 @@ void jsonw_field_i64(struct jsonw *w, const char *key, int64_t v) {
 void jsonw_field_bool(struct jsonw *w, const char *key, bool v) {
     jsonw_key(w, str_from(key));
     jsonw_bool(w, v);
-}
-
-size_t fmt_double(double v, char *out) {
-    if (isnan(v)) {
-        return (size_t)(put(out, "nan", 3) - out); // no "-nan"
-    }
-    return (size_t)(dtoa_double(v, out, out + NUMBER_MAX) - out);
-}
-
-size_t fmt_float(float v, char *out) {
-    if (isnan(v)) {
-        return (size_t)(put(out, "nan", 3) - out);
-    }
-    return (size_t)(dtoa_float(v, out, out + NUMBER_MAX) - out);
-}
-
-size_t fmt_i64(int64_t v, char *out) {
-    if (v >= 0) {
-        return fmt_u64((uint64_t)v, out);
-    }
-    out[0] = '-';
-    return 1 + fmt_u64(0 - (uint64_t)v, out + 1);
-}
-
-static size_t digit_count(uint64_t v) {
-    size_t count = 1;
-    for (uint64_t rest = v; rest >= 10; rest /= 10) {
-        count++;
-    }
-    return count;
-}
-
-size_t fmt_u64(uint64_t v, char *out) {
-    const size_t len = digit_count(v);
-    char *at = out + len;
-    uint64_t rest = v;
-    while (rest >= 100) {
-        at -= 2;
-        memcpy(at, digit_pairs + 2 * (rest % 100), 2);
-        rest /= 100;
-    }
-    if (rest >= 10) {
-        memcpy(out, digit_pairs + 2 * rest, 2);
-    } else {
-        out[0] = (char)('0' + rest);
-    }
-    return len;
 }

@@ -1,0 +1,117 @@
+// SQL engine: the only door to libduckdb.
+//
+// An engine is one in-memory instance with its settings locked: no extension is ever installed or
+// loaded, time zone UTC. A session is one connection; it belongs to one thread at a time.
+// Statements that the server runs here are its own or come canonical from the guard: never a
+// client's bytes.
+//
+// Results stream: rows are made as they are fetched, a bounded buffer ahead. Cancelling from
+// another thread (session_interrupt) makes the running or next call end with ERR_CANCELLED; like a
+// deadline that has passed, this holds for every call until the session is closed.
+//
+// Errors: the engine's text goes to the message, err->position is where in the statement. ERR_SQL
+// for what the statement did wrong, ERR_REFUSED for what the instance's settings forbid,
+// ERR_TOO_LARGE for its memory limit, ERR_CANCELLED, ERR_TIMEOUT, ERR_IO and ERR_NO_SPACE for
+// files, ERR_INTERNAL for the rest.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "engine/vec.h"
+
+struct engine;
+struct session;
+struct rows;
+
+struct engine_options {
+    int threads;          // 0: all processors
+    int64_t memory_bytes; // 0: half of the machine's (or the cgroup's)
+    struct str temp_dir;  // spill files; empty: no spilling
+    bool no_files;        // cannot open any file: for parsing only
+};
+
+MUST_CHECK enum err_code engine_open(const struct engine_options *o, struct engine **ret,
+                                     struct err *err);
+void engine_close(struct engine *e); // takes NULL; all sessions closed before
+const char *engine_version(void);    // "v1.5.6"
+// The version that this program was built and tested for.
+#define ENGINE_VERSION_TESTED "v1.5.6"
+
+// A session is a fresh connection (5 us): nothing of another one is seen in it.
+MUST_CHECK enum err_code session_open(struct engine *e, struct session **ret, struct err *err);
+void session_close(struct session *s); // all rows closed before; takes NULL
+void session_closep(struct session **s);
+// From any thread; the session must stay open meanwhile.
+void session_interrupt(struct session *s);
+// Time after which statements of this session end with ERR_TIMEOUT; 0: none. A watcher thread of
+// the engine interrupts them.
+void session_deadline(struct session *s, int64_t mono_us);
+
+// Runs statements whose rows, if any, are of no interest.
+MUST_CHECK enum err_code session_run(struct session *s, struct str sql, struct err *err);
+// Starts one statement. *ret must be closed before the session. Columns of types that vec.h has no
+// layout for (BIGNUM, GEOMETRY, VARIANT, TIME_NS) are ERR_SQL: the statement must cast them.
+MUST_CHECK enum err_code session_query(struct session *s, struct str sql, struct rows **ret,
+                                       struct err *err);
+// One text argument for ?, for the server's own helper statements.
+MUST_CHECK enum err_code session_query_text(struct session *s, const char *sql, struct str arg,
+                                            struct rows **ret, struct err *err);
+
+// Column names and types; they live as long as the rows.
+size_t rows_column_count(const struct rows *r);
+struct str rows_column_name(const struct rows *r, size_t column);
+const struct vec_type *rows_column_type(const struct rows *r, size_t column);
+// The next chunk: *ret_chunk is NULL at the end. A chunk lives until the next call or rows_close.
+MUST_CHECK enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk,
+                                   struct err *err);
+void rows_close(struct rows *r); // takes NULL
+void rows_closep(struct rows **r);
+
+// One value (text, truth value or integer; the first column of the first row), for small answers;
+// empty when NULL or no row.
+MUST_CHECK enum err_code session_text(struct session *s, struct str sql, struct arena *a,
+                                      struct str *ret, struct err *err);
+
+// The statements as the engine's parser sees them: the JSON of json_serialize_sql, where a missing
+// query_location means nowhere. The text goes to nothing else before (no other call of the engine
+// is free of side effects). A syntax error is ERR_SQL with err->position; other statements than
+// SELECT are ERR_REFUSED. Any thread.
+MUST_CHECK enum err_code engine_parse(struct engine *e, struct str sql, struct arena *a,
+                                      struct str *ret_json, struct err *err);
+// The canonical text of such a tree. Any thread.
+MUST_CHECK enum err_code engine_unparse(struct engine *e, struct str json, struct arena *a,
+                                        struct str *ret_sql, struct err *err);
+
+// COPY (select) TO path as Parquet, with the file's statistics.
+struct engine_column_stats {
+    struct str path;   // "a", "st.x", "l.list.element": the parts with dots between
+    struct str *parts; // the same unambiguously
+    size_t part_count;
+    int64_t column_bytes, num_values, null_count; // -1: not known
+    bool has_min, has_max, has_nan, nan_known;    // has_nan only where nan_known
+    struct str min, max;                          // text forms
+};
+struct engine_file_stats {
+    struct str path;
+    int64_t rows, bytes, footer_bytes;
+    struct engine_column_stats *columns;
+    size_t column_count;
+};
+struct engine_copy {
+    struct str select;    // what to write
+    struct str path;      // file; or folder when file_bytes > 0
+    struct str field_ids; // FIELD_IDS literal: {a: 1, ...}; empty: none
+    struct str kv;        // KV_METADATA literal: {'iceberg.schema': '...'}; empty: none
+    int64_t file_bytes;   // aimed size of each file; 0: one file
+};
+MUST_CHECK enum err_code engine_copy_to(struct session *s, const struct engine_copy *c,
+                                        struct arena *a, struct engine_file_stats **ret,
+                                        size_t *ret_count, struct err *err);
+
+// Text as a SQL string literal or a quoted identifier.
+struct str sql_literal(struct str s, struct arena *a);
+struct str sql_ident(struct str s, struct arena *a);

@@ -1,0 +1,73 @@
+// What the files of engine/ share: the instance, its sessions and the way from the engine's errors
+// to ours.
+#pragma once
+
+#include <duckdb.h>
+
+#include "base/threads.h"
+#include "engine/engine.h"
+
+struct parser;
+
+struct engine {
+    duckdb_database db;
+    pthread_mutex_t lock;     // guards everything below
+    pthread_cond_t wake;      // for the watcher
+    struct session *sessions; // all that are open
+    struct parser *parsers;   // idle ones
+    size_t parser_count;      // how many of them
+    pthread_t watcher;
+    bool watching; // the watcher runs
+    bool stopping;
+    int64_t wake_us; // when the watcher looks next
+};
+
+struct session {
+    struct engine *engine;
+    duckdb_connection con;
+    struct session *prev, *next; // guarded by engine->lock
+    bool running;                // inside a call of the engine; guarded by engine->lock
+    _Atomic bool interrupted;
+    _Atomic int64_t deadline_us;
+};
+
+// One column of a result.
+struct rows_column {
+    struct str name;
+    struct vec_type type;
+};
+
+// For DEFER of a text that the engine has allocated.
+static inline void engine_textp(char **text) {
+    duckdb_free(*text);
+}
+
+// Brackets every call that may take time: _begin refuses when the session was interrupted or its
+// deadline has passed, and lets the watcher see the session until _end.
+MUST_CHECK enum err_code session_begin(struct session *s, struct err *err);
+void session_end(struct session *s);
+// ERR_CANCELLED, ERR_TIMEOUT or ERR_OK.
+enum err_code session_stop_code(const struct session *s, int64_t now_us);
+// With the lock held; starts the watcher if it does not run yet.
+void engine_watch(struct engine *e);
+
+// Fills *err from the engine's text. type is DUCKDB_ERROR_INVALID where the engine gives none; then
+// the text's own prefix tells. sql gives the position its meaning. s may be NULL.
+enum err_code engine_fail(const struct session *s, duckdb_error_type type, const char *text,
+                          struct str sql, struct err *err);
+enum err_code engine_fail_result(const struct session *s, duckdb_result *result, struct str sql,
+                                 struct err *err);
+// Byte offset of the character number `chars` of the text, at most its length.
+size_t engine_char_offset(struct str text, size_t chars);
+
+// Our form of a logical type. Texts live in the arena.
+void engine_type(duckdb_logical_type in, struct arena *a, struct vec_type *ret);
+// The first part of the type that vec.h has no layout for, or NULL.
+const struct vec_type *engine_type_other(const struct vec_type *t);
+// How many vecs the children of one vec of this type need, all levels together.
+size_t engine_type_vecs(const struct vec_type *t);
+
+// Refuses texts with a NUL inside: the engine would see only what stands before it.
+MUST_CHECK enum err_code engine_check_sql(struct str sql, struct err *err);
+// Frees what engine_parse keeps.
+void engine_parsers_release(struct engine *e);

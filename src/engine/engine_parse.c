@@ -1,0 +1,183 @@
+// Parsing: statements to the engine's tree as JSON and back, by prepared statements that are kept.
+//
+// The tree is what json_serialize_sql gives, but for one thing: the members
+// "query_location":18446744073709551615, which mean "nowhere", are left out, since that number
+// is beyond what JSON readers with 64-bit signed integers take. The way back accepts both.
+#include "engine/engine_int.h"
+
+#include "base/json.h"
+
+#include <stdlib.h>
+
+#define IDLE_MAX 8
+
+struct parser {
+    struct parser *next;
+    duckdb_connection con;
+    duckdb_prepared_statement parse, unparse;
+};
+
+static void parser_free(struct parser *p) {
+    if (p) {
+        duckdb_destroy_prepare(&p->parse);
+        duckdb_destroy_prepare(&p->unparse);
+        duckdb_disconnect(&p->con);
+        free(p);
+    }
+}
+
+static void parser_freep(struct parser **p) {
+    parser_free(*p);
+}
+
+void engine_parsers_release(struct engine *e) {
+    while (e->parsers) {
+        struct parser *p = e->parsers;
+        e->parsers = p->next;
+        parser_free(p);
+    }
+    e->parser_count = 0;
+}
+
+static enum err_code prepare(struct parser *p, const char *sql, duckdb_prepared_statement *ret,
+                             struct err *err) {
+    if (duckdb_prepare(p->con, sql, ret) != DuckDBSuccess) {
+        return engine_fail(NULL, DUCKDB_ERROR_INVALID, duckdb_prepare_error(*ret), STR_NONE, err);
+    }
+    return ERR_OK;
+}
+
+static enum err_code parser_new(struct engine *e, struct parser **ret, struct err *err) {
+    DEFER(parser_freep) struct parser *p = xcalloc(1, sizeof(*p));
+    if (duckdb_connect(e->db, &p->con) != DuckDBSuccess) {
+        return err_set(err, ERR_INTERNAL, "cannot connect to the engine");
+    }
+    TRY(prepare(p, "SELECT json_serialize_sql(?::VARCHAR)", &p->parse, err));
+    TRY(prepare(p, "SELECT json_deserialize_sql(?::VARCHAR)", &p->unparse, err));
+    *ret = TAKE(p);
+    return ERR_OK;
+}
+
+static struct parser *take_idle(struct engine *e) {
+    LOCKED(&e->lock);
+    struct parser *p = e->parsers;
+    if (p) {
+        e->parsers = p->next;
+        e->parser_count--;
+    }
+    return p;
+}
+
+static enum err_code parser_take(struct engine *e, struct parser **ret, struct err *err) {
+    struct parser *p = take_idle(e);
+    if (p) {
+        *ret = p;
+        return ERR_OK;
+    }
+    return parser_new(e, ret, err);
+}
+
+static bool keep_idle(struct engine *e, struct parser *p) {
+    LOCKED(&e->lock);
+    if (e->parser_count >= IDLE_MAX) {
+        return false;
+    }
+    p->next = e->parsers;
+    e->parsers = p;
+    e->parser_count++;
+    return true;
+}
+
+static void parser_give(struct engine *e, struct parser *p) {
+    if (!keep_idle(e, p)) {
+        parser_free(p);
+    }
+}
+
+// Runs one of the two statements: text in, text out.
+static enum err_code apply(duckdb_prepared_statement statement, struct str in, struct arena *a,
+                           struct str *ret, struct err *err) {
+    if (duckdb_bind_varchar_length(statement, 1, in.ptr ? in.ptr : "", in.len) != DuckDBSuccess) {
+        return err_set(err, ERR_INVALID, "the statement is not valid UTF-8");
+    }
+    DEFER(duckdb_destroy_result) duckdb_result result = {0};
+    if (duckdb_execute_prepared_streaming(statement, &result) != DuckDBSuccess) {
+        return engine_fail_result(NULL, &result, STR_NONE, err);
+    }
+    DEFER(duckdb_destroy_data_chunk) duckdb_data_chunk chunk = duckdb_fetch_chunk(result);
+    if (!chunk || duckdb_data_chunk_get_size(chunk) != 1) {
+        return engine_fail_result(NULL, &result, STR_NONE, err);
+    }
+    const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, 0);
+    const struct vec v = {.data = duckdb_vector_get_data(vector),
+                          .validity = duckdb_vector_get_validity(vector)};
+    if (vec_is_null(&v, 0)) {
+        return err_set(err, ERR_INTERNAL, "the engine's parser gave nothing");
+    }
+    *ret = arena_str(a, vec_str(&v, 0));
+    return ERR_OK;
+}
+
+// What {"error":true,...} says: a syntax error with its place, or a statement of another kind.
+static enum err_code refusal(struct str json, struct str sql, struct err *err) {
+    DEFER(json_decrefp) json_t *tree = NULL;
+    struct str type = STR_NONE;
+    struct str message = STR_NONE;
+    struct str position = STR_NONE;
+    int64_t chars = 0;
+    TRY(json_parse(json, &tree, err));
+    TRY(json_need_str(tree, "error_type", &type, err));
+    TRY(json_need_str(tree, "error_message", &message, err));
+    if (str_starts(message, STR("Only SELECT statements"))) {
+        return err_set(err, ERR_REFUSED, "only queries (SELECT) can be run here");
+    }
+    (void)err_set(err, ERR_SQL, STR_FMT, STR_ARG(message));
+    // The engine counts characters.
+    if (json_get_str(tree, "position", &position) && str_to_i64(position, &chars) && chars >= 0) {
+        err->position = (int64_t)engine_char_offset(sql, (size_t)chars);
+    }
+    return ERR_SQL;
+}
+
+// A copy without the "nowhere" members. Inside a JSON string their quotes would have a backslash,
+// so the exact text is never part of one.
+static struct str drop_nowhere(struct str json, struct arena *a) {
+    const struct str nowhere = STR(",\"query_location\":18446744073709551615");
+    char *out = arena_alloc(a, json.len + 1);
+    size_t len = 0;
+    struct str rest = json;
+    while (rest.len > 0) {
+        const ptrdiff_t at = str_find(rest, nowhere);
+        const size_t keep = at < 0 ? rest.len : (size_t)at;
+        memcpy(out + len, rest.ptr, keep);
+        len += keep;
+        rest = str_slice(rest, keep + nowhere.len, rest.len);
+    }
+    return (struct str){out, len};
+}
+
+enum err_code engine_parse(struct engine *e, struct str sql, struct arena *a, struct str *ret_json,
+                           struct err *err) {
+    TRY(engine_check_sql(sql, err));
+    DEFER(arena_release) struct arena scratch = ARENA(SIZE_MAX);
+    struct parser *p = NULL;
+    struct str json = STR_NONE;
+    TRY(parser_take(e, &p, err));
+    const enum err_code code = apply(p->parse, sql, &scratch, &json, err);
+    parser_give(e, p);
+    TRY(code);
+    if (str_starts(json, STR("{\"error\":true"))) {
+        return refusal(json, sql, err);
+    }
+    *ret_json = drop_nowhere(json, a);
+    return ERR_OK;
+}
+
+enum err_code engine_unparse(struct engine *e, struct str json, struct arena *a,
+                             struct str *ret_sql, struct err *err) {
+    struct parser *p = NULL;
+    TRY(parser_take(e, &p, err));
+    const enum err_code code = apply(p->unparse, json, a, ret_sql, err);
+    parser_give(e, p);
+    return code;
+}

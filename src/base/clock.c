@@ -74,8 +74,9 @@ static struct date date_from_days(int64_t days) {
 }
 
 size_t clock_text(int64_t wall_us, char *out) {
-    const int64_t days = wall_us / day_us - (wall_us % day_us < 0 ? 1 : 0);
-    const int64_t us = wall_us - days * day_us;
+    const bool before_1970 = wall_us % day_us < 0;
+    const int64_t days = wall_us / day_us - (before_1970 ? 1 : 0);
+    const int64_t us = wall_us % day_us + (before_1970 ? day_us : 0);
     const struct date d = date_from_days(days);
     const int len =
         snprintf(out, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", (int)d.year, d.month,

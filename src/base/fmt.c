@@ -72,11 +72,6 @@ size_t fmt_u64(uint64_t v, char *out) {
     return count;
 }
 
-static size_t fmt_nan(char *out) {
-    memcpy(out, "nan", 3); // to_chars would also make "-nan"
-    return 3;
-}
-
 static bool is_whole(double v, double below) {
     return fabs(v) < below && (double)(int64_t)v == v && (v != 0 || !signbit(v));
 }
@@ -109,22 +104,21 @@ static size_t fmt_decimals(double v, char *out) {
 }
 
 size_t fmt_double(double v, char *out) {
-    if (isnan(v)) {
-        return fmt_nan(out);
-    }
     if (is_whole(v, 1e15)) {
         return fmt_i64((int64_t)v, out);
     }
     const size_t len = fmt_decimals(v, out);
-    return len > 0 ? len : (size_t)(dtoa_double(v, out, out + OUT_BYTES) - out);
+    if (len > 0) {
+        return len;
+    }
+    const double unsigned_nan = isnan(v) ? (double)NAN : v; // there is no "-nan"
+    return (size_t)(dtoa_double(unsigned_nan, out, out + OUT_BYTES) - out);
 }
 
 size_t fmt_float(float v, char *out) {
-    if (isnan(v)) {
-        return fmt_nan(out);
-    }
     if (is_whole((double)v, 1e7)) {
         return fmt_i64((int64_t)v, out);
     }
-    return (size_t)(dtoa_float(v, out, out + OUT_BYTES) - out);
+    const float unsigned_nan = isnan(v) ? NAN : v;
+    return (size_t)(dtoa_float(unsigned_nan, out, out + OUT_BYTES) - out);
 }

@@ -82,14 +82,15 @@ struct str hex_bytes(const void *data, size_t len, struct arena *a) {
     return (struct str){text, 2 * len};
 }
 
-static int hex_value(char c) {
+// 16 for what is not a digit.
+static unsigned hex_value(char c) {
     if (c >= '0' && c <= '9') {
-        return c - '0';
+        return (unsigned)(c - '0');
     }
     if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
+        return (unsigned)(c - 'a' + 10);
     }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10) : 16;
 }
 
 bool hex_decode(struct str hex, void *ret, size_t len) {
@@ -98,7 +99,7 @@ bool hex_decode(struct str hex, void *ret, size_t len) {
         return false;
     }
     for (size_t i = 0; i < hex.len; i++) {
-        if (hex_value(hex.ptr[i]) < 0) {
+        if (hex_value(hex.ptr[i]) > 15) {
             return false;
         }
     }

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -137,6 +138,75 @@ bool str_to_i64(struct str s, int64_t *ret) {
         return false;
     }
     *ret = (int64_t)(negative ? 0 - magnitude : magnitude);
+    return true;
+}
+
+static size_t digits_at(struct str s, size_t from) {
+    size_t i = from;
+    while (i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9') {
+        i++;
+    }
+    return i - from;
+}
+
+static size_t sign_at(struct str s, size_t i) {
+    return i < s.len && (s.ptr[i] == '-' || s.ptr[i] == '+') ? 1 : 0;
+}
+
+// [sign] digits [. digits] [e [sign] digits], with a digit before or behind the point.
+static bool is_decimal_text(struct str s) {
+    size_t i = sign_at(s, 0);
+    size_t digits = digits_at(s, i);
+    i += digits;
+    if (i < s.len && s.ptr[i] == '.') {
+        const size_t fraction = digits_at(s, i + 1);
+        digits += fraction;
+        i += 1 + fraction;
+    }
+    if (i < s.len && (s.ptr[i] == 'e' || s.ptr[i] == 'E')) {
+        i += 1 + sign_at(s, i + 1);
+        const size_t exponent = digits_at(s, i);
+        i += exponent;
+        digits = exponent > 0 ? digits : 0;
+    }
+    return digits > 0 && i == s.len;
+}
+
+// What the C library may read: a copy with a NUL, so that it stops where the string does. The
+// program never sets a locale, so the point is a point.
+static bool floating_text(struct str s, char *ret, size_t cap) {
+    const bool infinite = str_is(s, "inf") || str_is(s, "-inf");
+    if (s.len >= cap || !(infinite || is_decimal_text(s))) {
+        return false;
+    }
+    memcpy(ret, s.ptr, s.len);
+    ret[s.len] = '\0';
+    return true;
+}
+
+bool str_to_double(struct str s, double *ret) {
+    char text[1001];
+    if (!floating_text(s, text, sizeof(text))) {
+        return false;
+    }
+    const double v = strtod(text, NULL);
+    if (isinf(v) && !str_ends(s, STR("inf"))) {
+        return false;
+    }
+    *ret = v;
+    return true;
+}
+
+bool str_to_float(struct str s, float *ret) {
+    char text[1001];
+    if (!floating_text(s, text, sizeof(text))) {
+        return false;
+    }
+    const float v = strtof(text, NULL);
+    if (isinf(v) && !str_ends(s, STR("inf"))) {
+        return false;
+    }
+    *ret = v;
     return true;
 }
 

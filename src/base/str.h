@@ -40,6 +40,11 @@ bool str_cut(struct str *rest, char sep, struct str *head);
 // Whole string as a decimal number; false when it is empty, has other characters or overflows.
 bool str_to_i64(struct str s, int64_t *ret);
 bool str_to_u64(struct str s, uint64_t *ret);
+// Whole string as a floating point number, rounded to the nearest: digits with an optional sign,
+// point and exponent, or "inf" and "-inf". False for anything else ("nan" and hex too), for more
+// than 1000 characters, and for digits that are past the largest number.
+bool str_to_double(struct str s, double *ret);
+bool str_to_float(struct str s, float *ret);
 // Well-formed UTF-8 (no surrogates, no overlong forms, nothing past U+10FFFF).
 bool str_is_utf8(struct str s);
 

@@ -13,7 +13,7 @@
 #define THREADS_LOCKED(mutex, number) THREADS_LOCKED_AS(mutex, number)
 #define THREADS_LOCKED_AS(mutex, number)                                                           \
     DEFER(threads_unlockp)                                                                         \
-    pthread_mutex_t *locked_##number = threads_lock(mutex)
+    __attribute__((unused)) pthread_mutex_t *locked_##number = threads_lock(mutex)
 
 pthread_mutex_t *threads_lock(pthread_mutex_t *m);
 void threads_unlockp(pthread_mutex_t **m);

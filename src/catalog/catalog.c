@@ -1,0 +1,114 @@
+// The catalog's frame: buckets, the log it stands on, and the index that follows the log.
+
+#include "catalog/catalog.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/threads.h"
+#include "catalog/catalog_int.h"
+
+json_t *catalog_change(struct str entity, uint64_t expect, json_t *value) {
+    json_t *change = json_object();
+    json_object_set_new(change, "entity", json_new_str(entity));
+    json_object_set_new(change, "expect", json_integer((json_int_t)expect));
+    json_object_set_new(change, "value", value != NULL ? value : json_null());
+    return change;
+}
+
+enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who, struct str target,
+                             json_t *changes, struct txn_outcome *ret, struct err *err) {
+    DEFER(json_decrefp) json_t *owned = changes;
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    struct txn t = {.actor = who->actor,
+                    .action = who->action,
+                    .reason = who->reason,
+                    .target = target,
+                    .changes = owned};
+    return txlog_commit(c->log, &t, &a, ret, err);
+}
+
+// Called by the log for each entity that it sets, with its lock held.
+static void catalog_changed(void *ctx, struct str key, uint64_t version, const json_t *value) {
+    struct catalog *c = ctx;
+    (void)version;
+    LOCKED(&c->lock);
+    if (str_starts(key, DATASET_PREFIX)) {
+        struct str name = str_slice(key, DATASET_PREFIX.len, key.len);
+        if (value != NULL) {
+            name_list_add(&c->datasets, name);
+        } else {
+            name_list_remove(&c->datasets, name);
+        }
+    } else if (str_starts(key, TOKEN_PREFIX)) {
+        catalog_token_index(c, str_slice(key, TOKEN_PREFIX.len, key.len), value);
+    }
+}
+
+static enum err_code open_folder(struct catalog *c, struct str data, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    const char *folder = arena_cstr(&a, data);
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        return err_errno(err, "cannot make the data folder \"%s\"", folder);
+    }
+    struct str root = arena_printf(&a, STR_FMT "/primary", STR_ARG(data));
+    TRY(store_folder_open(root.ptr, &c->primary.store, err));
+    DEFER(freep) char *real = realpath(root.ptr, NULL);
+    if (real == NULL) {
+        return err_errno(err, "cannot resolve \"%s\"", root.ptr);
+    }
+    struct str uri = arena_printf(&a, "file://%s", real);
+    c->uri = xstrdup(uri.ptr);
+    c->primary.name = STR("primary");
+    c->primary.uri = str_from(c->uri);
+    return ERR_OK;
+}
+
+static void catalog_closep(struct catalog **c) {
+    catalog_close(*c);
+}
+
+enum err_code catalog_open(const struct config *config, struct catalog **ret, struct err *err) {
+    DEFER(catalog_closep) struct catalog *c = xcalloc(1, sizeof(*c));
+    CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
+    TRY(open_folder(c, config->server_data, err));
+    char host[64] = "tarn";
+    (void)gethostname(host, sizeof(host) - 1);
+    struct txlog_options options = {.node = str_from(host),
+                                    .checkpoint_every = config->catalog_checkpoint_every,
+                                    .poll_ms = config->catalog_poll_interval,
+                                    .changed = catalog_changed,
+                                    .ctx = c};
+    TRY(txlog_open(c->primary.store, &options, &c->log, err));
+    *ret = TAKE(c);
+    return ERR_OK;
+}
+
+void catalog_close(struct catalog *c) {
+    if (c == NULL) {
+        return;
+    }
+    txlog_close(c->log);
+    store_close(c->primary.store);
+    name_list_release(&c->datasets);
+    catalog_token_index_release(c);
+    pthread_mutex_destroy(&c->lock);
+    free(c->uri);
+    free(c);
+}
+
+struct txlog *catalog_log(struct catalog *c) {
+    return c->log;
+}
+
+enum err_code catalog_bucket_find(struct catalog *c, struct str name,
+                                  const struct catalog_bucket **ret, struct err *err) {
+    if (name.len != 0 && !str_eq(name, c->primary.name)) {
+        return err_set(err, ERR_NOT_FOUND, "no bucket \"" STR_FMT "\"; the buckets are: " STR_FMT,
+                       STR_ARG(name), STR_ARG(c->primary.name));
+    }
+    *ret = &c->primary;
+    return ERR_OK;
+}

@@ -1,0 +1,112 @@
+// Catalog: what exists. Datasets, tokens and buckets, as the log has them.
+//
+// The catalog is the typed face of the log: every entity is one log entity ("dataset:NAME",
+// "token:ID"), every change one transaction. What a getter returns is a copy in the caller's arena,
+// as of one log position; it carries the version that a later change must expect.
+//
+// Threads: any.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "log/txlog.h"
+#include "store/store.h"
+
+struct catalog;
+
+// A place for objects. Only "primary", the folder <data>/primary, exists so far.
+struct catalog_bucket {
+    struct str name;
+    struct store *store;
+    struct str uri; // "file:///srv/tarn/primary", no trailing '/'
+};
+
+struct catalog_dataset {
+    struct str name;
+    uint64_t version; // to be expected by the next change; 0: does not exist yet
+    struct str id;    // never changes, not by renaming either
+    struct str bucket;
+    struct str dir;      // object name prefix in the bucket: "tables/flights-1f2e3d4c"
+    struct str metadata; // object name of the current Iceberg metadata
+    struct str fingerprint;
+    struct str source_sha256; // of the file that created it, hex; empty: not from one file
+    int64_t rows, bytes, files;
+    int64_t snapshot_id;
+    int64_t created_us, updated_us;
+};
+
+struct catalog_token {
+    struct str id, principal;
+    struct str sha256; // hex, of the whole token text
+    struct str *roles;
+    size_t role_count;
+    int64_t created_us, expires_us; // expires 0: never
+    uint64_t version;
+};
+
+// Who asks for a change, for the journal.
+struct catalog_author {
+    struct str actor;
+    struct str action; // "dataset.append"
+    struct str reason; // may be empty
+};
+
+// Opens (and makes, if need be) <data>/primary and replays its log.
+MUST_CHECK enum err_code catalog_open(const struct config *c, struct catalog **ret,
+                                      struct err *err);
+void catalog_close(struct catalog *c); // takes NULL
+struct txlog *catalog_log(struct catalog *c);
+// ERR_NOT_FOUND lists the buckets that exist. Empty name: primary.
+MUST_CHECK enum err_code catalog_bucket_find(struct catalog *c, struct str name,
+                                             const struct catalog_bucket **ret, struct err *err);
+
+// May a dataset or view bear this name? 1 to 128 bytes of letters (any script, UTF-8), digits, '_'
+// and '-', beginning with a letter or '_'; not "main", "system...", "__raw__...". ERR_INVALID says
+// why not.
+MUST_CHECK enum err_code catalog_check_name(struct str name, struct err *err);
+
+// Names are found exactly, or else without regard to case where that is unambiguous.
+// ERR_NOT_FOUND suggests a similar name.
+MUST_CHECK enum err_code catalog_dataset_get(struct catalog *c, struct str name, struct arena *a,
+                                             struct catalog_dataset *ret, struct err *err);
+struct catalog_datasets {
+    struct catalog_dataset *items; // by name
+    size_t count;
+    bool more; // there are further ones
+};
+// Datasets whose name is after `after` (empty: from the start), at most max.
+void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struct arena *a,
+                          struct catalog_datasets *ret);
+size_t catalog_dataset_count(struct catalog *c);
+// Creates (version 0) or replaces the entry. ERR_CONFLICT when somebody was quicker.
+MUST_CHECK enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_dataset *d,
+                                             const struct catalog_author *who,
+                                             uint64_t *ret_version, struct err *err);
+MUST_CHECK enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dataset *d,
+                                                struct str to, const struct catalog_author *who,
+                                                uint64_t *ret_version, struct err *err);
+MUST_CHECK enum err_code catalog_dataset_drop(struct catalog *c, const struct catalog_dataset *d,
+                                              const struct catalog_author *who, uint64_t *ret_seq,
+                                              struct err *err);
+
+// Tokens: "tarn_" + 43 base62 characters (256 bits) + "_" + 6 of CRC-32, for leak scanners; only
+// its SHA-256 is kept.
+struct catalog_token_made {
+    struct str id;
+    struct str text; // to be shown once
+};
+MUST_CHECK enum err_code catalog_token_create(struct catalog *c, const struct catalog_token *t,
+                                              const struct catalog_author *who, struct arena *a,
+                                              struct catalog_token_made *ret, struct err *err);
+// The token that this text is, if it is valid now; ERR_UNAUTHENTICATED says no more than that.
+MUST_CHECK enum err_code catalog_token_check(struct catalog *c, struct str text, struct arena *a,
+                                             struct catalog_token *ret, struct err *err);
+void catalog_token_list(struct catalog *c, struct arena *a, struct catalog_token **ret,
+                        size_t *ret_count);
+MUST_CHECK enum err_code catalog_token_revoke(struct catalog *c, struct str id,
+                                              const struct catalog_author *who, struct err *err);

@@ -1,0 +1,209 @@
+// Datasets: the entity "dataset:NAME".
+
+#include <stdlib.h>
+
+#include "base/threads.h"
+#include "catalog/catalog_int.h"
+
+static struct str dataset_key(struct str name, struct arena *a) {
+    return arena_printf(a, "dataset:" STR_FMT, STR_ARG(name));
+}
+
+static struct str dataset_target(struct str name, struct arena *a) {
+    return dataset_key(name, a);
+}
+
+static json_t *dataset_json(const struct catalog_dataset *d) {
+    json_t *j = json_object();
+    json_object_set_new(j, "id", json_new_str(d->id));
+    json_object_set_new(j, "bucket", json_new_str(d->bucket));
+    json_object_set_new(j, "dir", json_new_str(d->dir));
+    json_object_set_new(j, "metadata", json_new_str(d->metadata));
+    json_object_set_new(j, "fingerprint", json_new_str(d->fingerprint));
+    json_object_set_new(j, "source_sha256", json_new_str(d->source_sha256));
+    json_object_set_new(j, "rows", json_integer(d->rows));
+    json_object_set_new(j, "bytes", json_integer(d->bytes));
+    json_object_set_new(j, "files", json_integer(d->files));
+    json_object_set_new(j, "snapshot_id", json_integer(d->snapshot_id));
+    json_object_set_new(j, "created_us", json_integer(d->created_us));
+    json_object_set_new(j, "updated_us", json_integer(d->updated_us));
+    return j;
+}
+
+static struct str member(const json_t *j, const char *key, struct arena *a) {
+    struct str s = STR_NONE;
+    return json_get_str(j, key, &s) ? arena_str(a, s) : STR_NONE;
+}
+
+static int64_t number(const json_t *j, const char *key) {
+    int64_t n = 0;
+    return json_get_i64(j, key, &n) ? n : 0;
+}
+
+static struct catalog_dataset dataset_of(struct str name, uint64_t version, const json_t *j,
+                                         struct arena *a) {
+    return (struct catalog_dataset){
+        .name = arena_str(a, name),
+        .version = version,
+        .id = member(j, "id", a),
+        .bucket = member(j, "bucket", a),
+        .dir = member(j, "dir", a),
+        .metadata = member(j, "metadata", a),
+        .fingerprint = member(j, "fingerprint", a),
+        .source_sha256 = member(j, "source_sha256", a),
+        .rows = number(j, "rows"),
+        .bytes = number(j, "bytes"),
+        .files = number(j, "files"),
+        .snapshot_id = number(j, "snapshot_id"),
+        .created_us = number(j, "created_us"),
+        .updated_us = number(j, "updated_us"),
+    };
+}
+
+static bool dataset_read(struct catalog *c, struct str name, struct arena *a,
+                         struct catalog_dataset *ret) {
+    uint64_t version = 0;
+    DEFER(json_decrefp) json_t *j = txlog_get(c->log, dataset_key(name, a), &version);
+    if (j == NULL) {
+        return false;
+    }
+    *ret = dataset_of(name, version, j, a);
+    return true;
+}
+
+// Differences between two names that a hand makes: edits, at most `most`; more counts as most + 1.
+static size_t name_distance(struct str x, struct str y, size_t most) {
+    enum { LIMIT = 64 };
+    if (x.len > LIMIT || y.len > LIMIT) {
+        return most + 1;
+    }
+    size_t row[LIMIT + 1];
+    for (size_t j = 0; j <= y.len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= x.len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= y.len; j++) {
+            size_t swap = diagonal + (x.ptr[i - 1] != y.ptr[j - 1]);
+            diagonal = row[j];
+            size_t step = MIN(row[j], row[j - 1]) + 1;
+            row[j] = MIN(swap, step);
+        }
+    }
+    return row[y.len] <= most ? row[y.len] : most + 1;
+}
+
+// The one name that differs only in case; and the nearest of all, for the message.
+struct name_guess {
+    struct str same, near;
+    size_t same_count;
+};
+
+static struct name_guess guess_name(struct catalog *c, struct str name, struct arena *a) {
+    struct name_guess g = {0};
+    size_t best = 3;
+    LOCKED(&c->lock);
+    for (size_t i = 0; i < c->datasets.count; i++) {
+        struct str item = str_from(c->datasets.items[i]);
+        if (str_eq_nocase(item, name)) {
+            g.same = arena_str(a, item);
+            g.same_count++;
+        }
+        size_t distance = name_distance(item, name, 2);
+        if (distance < best) {
+            best = distance;
+            g.near = arena_str(a, item);
+        }
+    }
+    return g;
+}
+
+enum err_code catalog_dataset_get(struct catalog *c, struct str name, struct arena *a,
+                                  struct catalog_dataset *ret, struct err *err) {
+    if (dataset_read(c, name, a, ret)) {
+        return ERR_OK;
+    }
+    struct name_guess g = guess_name(c, name, a);
+    if (g.same_count == 1 && dataset_read(c, g.same, a, ret)) {
+        return ERR_OK;
+    }
+    if (g.near.len != 0) {
+        return err_set(err, ERR_NOT_FOUND,
+                       "no dataset \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?", STR_ARG(name),
+                       STR_ARG(g.near));
+    }
+    return err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(name));
+}
+
+void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struct arena *a,
+                          struct catalog_datasets *ret) {
+    struct str *names = arena_array(a, max, sizeof(*names));
+    size_t count = 0;
+    pthread_mutex_t *lock = threads_lock(&c->lock);
+    size_t at = 0;
+    if (after.len != 0 && name_list_find(&c->datasets, after, &at)) {
+        at++;
+    }
+    for (; count < max && at < c->datasets.count; at++) {
+        names[count++] = arena_str(a, str_from(c->datasets.items[at]));
+    }
+    bool more = at < c->datasets.count;
+    threads_unlockp(&lock);
+
+    struct catalog_dataset *list = arena_array(a, max, sizeof(*list));
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found += dataset_read(c, names[i], a, &list[found]) ? 1 : 0;
+    }
+    *ret = (struct catalog_datasets){.items = list, .count = found, .more = more};
+}
+
+size_t catalog_dataset_count(struct catalog *c) {
+    LOCKED(&c->lock);
+    return c->datasets.count;
+}
+
+enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_dataset *d,
+                                  const struct catalog_author *who, uint64_t *ret_version,
+                                  struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    TRY(catalog_check_name(d->name, err));
+    json_t *changes = json_array();
+    json_array_append_new(changes,
+                          catalog_change(dataset_key(d->name, &a), d->version, dataset_json(d)));
+    struct txn_outcome outcome;
+    TRY(catalog_commit(c, who, dataset_target(d->name, &a), changes, &outcome, err));
+    *ret_version = outcome.seq;
+    return ERR_OK;
+}
+
+enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dataset *d,
+                                     struct str to, const struct catalog_author *who,
+                                     uint64_t *ret_version, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    TRY(catalog_check_name(to, err));
+    struct catalog_dataset there;
+    if (!str_eq_nocase(to, d->name) && dataset_read(c, to, &a, &there)) {
+        return err_set(err, ERR_EXISTS, "there is a dataset \"" STR_FMT "\" already", STR_ARG(to));
+    }
+    json_t *changes = json_array();
+    json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
+    json_array_append_new(changes, catalog_change(dataset_key(to, &a), 0, dataset_json(d)));
+    struct txn_outcome outcome;
+    TRY(catalog_commit(c, who, dataset_target(to, &a), changes, &outcome, err));
+    *ret_version = outcome.seq;
+    return ERR_OK;
+}
+
+enum err_code catalog_dataset_drop(struct catalog *c, const struct catalog_dataset *d,
+                                   const struct catalog_author *who, uint64_t *ret_seq,
+                                   struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    json_t *changes = json_array();
+    json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
+    struct txn_outcome outcome;
+    TRY(catalog_commit(c, who, dataset_target(d->name, &a), changes, &outcome, err));
+    *ret_seq = outcome.seq;
+    return ERR_OK;
+}

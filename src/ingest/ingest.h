@@ -1,0 +1,86 @@
+// Ingest: files of any origin into datasets.
+//
+// An upload goes piece by piece into a spool folder of its own (hashed as it comes), is recognised,
+// unpacked, brought to UTF-8 where it is text, typed over all its rows and written by table/. The
+// whole never stands in memory. Whatever happens, the spool folder is gone at the end.
+//
+// Threads: an upload belongs to one thread at a time; the service to any.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/threads.h"
+#include "engine/engine.h"
+#include "table/table.h"
+
+enum ingest_format {
+    INGEST_AUTO, // by content first, then by file name
+    INGEST_CSV,
+    INGEST_TSV,
+    INGEST_JSON, // one array of objects, or one object
+    INGEST_NDJSON,
+    INGEST_PARQUET,
+};
+bool ingest_format_parse(struct str text, enum ingest_format *ret);
+
+enum ingest_tri { INGEST_DETECT, INGEST_YES, INGEST_NO };
+
+struct ingest_request {
+    struct str dataset, bucket;
+    struct str filename; // as the client calls it: for detection and messages; may be empty
+    enum ingest_format format;
+    enum table_mode mode;
+    bool evolve;
+    bool reject;             // on_error=reject: keep the good rows
+    enum ingest_tri header;  // CSV, TSV
+    struct str delimiter;    // empty: detect
+    struct str quote;        // empty: detect; "none": there are no quotes
+    struct str encoding;     // empty: detect; "utf-8", "utf-16", "latin-1", "windows-1252"
+    struct catalog_author who;
+};
+
+// A row that could not be read.
+struct ingest_reject {
+    int64_t line; // from 1, of the unpacked file; 0: not known
+    struct str column, reason, text;
+};
+
+struct ingest_result {
+    struct table_written written;
+    enum ingest_format format;
+    int64_t bytes_received;
+    int64_t rejected; // rows
+    struct ingest_reject *first; // up to 10 of them
+    size_t first_count;
+    struct str rejects_id; // for ingest_rejects_path; empty when there are none
+    int64_t duration_us;
+};
+
+struct ingest;
+struct ingest_upload;
+
+MUST_CHECK enum err_code ingest_open(const struct config *c, struct tables *t, struct engine *e,
+                                     struct ingest **ret, struct err *err);
+void ingest_close(struct ingest *i); // takes NULL
+
+// Checks the request (names, options) before a byte is read. ERR_BUSY past ingest.running_max.
+MUST_CHECK enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,
+                                      struct ingest_upload **ret, struct err *err);
+MUST_CHECK enum err_code ingest_add(struct ingest_upload *u, struct str piece, struct err *err);
+// Everything is there: read, write, commit. Bad rows are ERR_DATA with line, column and reason
+// unless the request keeps the good ones. cancel may be set from any thread meanwhile.
+MUST_CHECK enum err_code ingest_finish(struct ingest_upload *u, struct arena *a,
+                                       struct ingest_result *ret, struct err *err);
+// From any thread, while ingest_finish runs.
+void ingest_cancel(struct ingest_upload *u);
+void ingest_end(struct ingest_upload *u); // takes NULL; removes the spool folder
+
+// The CSV of bad rows (line, column, reason, text) of a finished ingest: kept an hour, at most 100
+// of them. ERR_NOT_FOUND afterwards.
+MUST_CHECK enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct arena *a,
+                                             struct str *ret, struct err *err);

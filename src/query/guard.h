@@ -1,0 +1,84 @@
+// Guard: what may this statement touch?
+//
+// The client's text goes to the engine's parser and to nothing else; the tree that comes back is
+// walked whole. Whatever is not known to be harmless is refused: statements that are not one SELECT,
+// table functions outside a short list, functions outside the allow-list, qualified or file-like
+// table names, settings, parameters, user types, unknown node kinds. What is executed is the
+// canonical text made from the checked tree, in which every table stands as a placeholder that only
+// the binder can fill: a statement that names a table has no way to reach it by itself.
+//
+// No names are looked up here and no snapshot is known: the result depends on the text alone and may
+// be kept and shared between threads.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "iceberg/metrics.h"
+
+#define GUARD_TEXT_MAX (256 * 1024)
+#define GUARD_NODES_MAX 20000
+#define GUARD_DEPTH_MAX 200 // of the tree; deeper is refused before anything recurses
+
+enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };
+
+// What the constants of a condition were. They are right only on columns of these types; a condition
+// on any other column is to be dropped:
+enum guard_literal {
+    GUARD_LITERAL_NUMBER,      // numbers of any kind; not on text, boolean, date or time
+    GUARD_LITERAL_STRING,      // any: the engine, too, turns the string into the column's type
+    GUARD_LITERAL_BOOLEAN,     // boolean: "true" or "false"
+    GUARD_LITERAL_DATE,        // date, timestamp, timestamp with time zone
+    GUARD_LITERAL_TIMESTAMP,   // timestamp
+    GUARD_LITERAL_TIMESTAMPTZ, // timestamp with time zone
+};
+
+// A condition that every row of the table must satisfy to matter for the answer: found among the
+// AND-ed parts of the WHERE beside the table, as column-operator-constant. For skipping files only.
+// Where the table has no such column, the name means something else: drop the condition.
+struct guard_condition {
+    struct str column; // as the client wrote it
+    enum ice_op op;
+    enum guard_literal literal;
+    struct ice_literal *values;
+    size_t value_count;
+};
+
+// One mention of a table. The same name twice is two mentions.
+struct guard_table {
+    struct str name;      // as the client wrote it, without quotes; never a CTE's
+    int64_t position;     // byte offset in the client's text, or -1
+    enum guard_at at;
+    int64_t version;      // snapshot id or sequence number
+    int64_t timestamp_us; // UTC
+    struct guard_condition *conditions;
+    size_t condition_count;
+};
+
+// A piece of the canonical text: literal SQL, then the scan of tables[table] as a parenthesised
+// query; the last piece has table -1.
+struct guard_piece {
+    struct str text;
+    int32_t table;
+};
+
+struct guard_statement {
+    struct guard_piece *pieces;
+    size_t piece_count;
+    struct guard_table *tables;
+    size_t table_count;
+    bool ordered; // the outermost query has an ORDER BY
+    bool varies;  // reads the clock, draws random numbers or samples: no two answers need be equal
+};
+
+// ERR_SQL with position for bad syntax, ERR_REFUSED with position for what is not allowed (the
+// message says what, and what to do instead), ERR_TOO_LARGE past the limits above. Everything lives
+// in the arena. parser may be an engine of its own.
+MUST_CHECK enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a,
+                                     struct guard_statement **ret, struct err *err);
+// The text with scans[i] in the place of tables[i]. Each is a complete SELECT.
+struct str guard_bind(const struct guard_statement *g, const struct str *scans, struct arena *a);

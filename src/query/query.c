@@ -1,0 +1,276 @@
+// Queries: places, the list of what runs, and the life of one query.
+
+#include "query/query.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "query/query_int.h"
+
+#define GUARDED_BYTES (16 << 20)
+
+enum err_code queries_open(const struct config *c, struct tables *t, struct engine *e,
+                           struct queries **ret, struct err *err) {
+    struct engine_options parser = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
+    struct engine *p;
+    TRY(engine_open(&parser, &p, err));
+    struct queries *s = xcalloc(1, sizeof(*s));
+    s->tables = t;
+    s->engine = e;
+    s->parser = p;
+    s->guarded = cache_new(GUARDED_BYTES);
+    s->running_max = (size_t)c->query_running_max;
+    s->waiting_max = (size_t)c->query_waiting_max;
+    s->sql_max = (size_t)c->query_sql_max;
+    s->wait_timeout_us = c->query_wait_timeout * 1000;
+    s->timeout_us = c->query_timeout * 1000;
+    s->log_sql = c->query_log_sql;
+    CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
+    threads_cond_init(&s->change);
+    *ret = s;
+    return ERR_OK;
+}
+
+static void queries_free(struct queries *s) {
+    cache_free(s->guarded);
+    engine_close(s->parser);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->change);
+    free(s);
+}
+
+void queries_close(struct queries *s) {
+    if (s != NULL) {
+        CHECK(s->all == NULL);
+        queries_free(s);
+    }
+}
+
+// With the lock held.
+static void cancel_locked(struct query *q) {
+    q->cancelled = true;
+    if (q->session != NULL) {
+        session_interrupt(q->session);
+    }
+    pthread_cond_broadcast(&q->service->change);
+}
+
+void queries_stop(struct queries *s) {
+    LOCKED(&s->lock);
+    s->stopping = true;
+    struct query *q;
+    DL_FOREACH(s->all, q) {
+        cancel_locked(q);
+    }
+}
+
+void query_cancel(struct query *q) {
+    LOCKED(&q->service->lock);
+    cancel_locked(q);
+}
+
+static void waiting_add(struct queries *s, int64_t n) {
+    s->waiting = (size_t)((int64_t)s->waiting + n);
+    counter_add(COUNTER_queries_waiting, n);
+}
+
+static void running_add(struct queries *s, int64_t n) {
+    s->running = (size_t)((int64_t)s->running + n);
+    counter_add(COUNTER_queries_running, n);
+}
+
+// Waits for a place, first come first served as far as the lock is.
+static enum err_code place_take(struct query *q, struct err *err) {
+    struct queries *s = q->service;
+    LOCKED(&s->lock);
+    if (s->running >= s->running_max && s->waiting >= s->waiting_max) {
+        counter_add(COUNTER_queries_turned_away, 1);
+        return err_set(err, ERR_BUSY, "%zu queries run and %zu wait: try again in a moment",
+                       s->running, s->waiting);
+    }
+    int64_t until = clock_mono_us() + s->wait_timeout_us;
+    bool in_time = true;
+    waiting_add(s, 1);
+    while (s->running >= s->running_max && in_time && !q->cancelled && !s->stopping) {
+        in_time = threads_cond_wait_until(&s->change, &s->lock, until);
+    }
+    waiting_add(s, -1);
+    if (q->cancelled || s->stopping) {
+        return err_set(err, ERR_CANCELLED, "the query was cancelled before it ran");
+    }
+    if (s->running >= s->running_max) {
+        counter_add(COUNTER_queries_turned_away, 1);
+        return err_set(err, ERR_BUSY, "no place became free in %lld ms: try again in a moment",
+                       (long long)(s->wait_timeout_us / 1000));
+    }
+    running_add(s, 1);
+    q->state = QUERY_RUNNING;
+    return ERR_OK;
+}
+
+// The session becomes visible to query_cancel only here, and stops being so in query_end.
+static enum err_code session_take(struct query *q, struct err *err) {
+    struct session *session;
+    TRY(session_open(q->service->engine, &session, err));
+    session_deadline(session, clock_mono_us() + q->service->timeout_us);
+    LOCKED(&q->service->lock);
+    q->session = session;
+    if (q->cancelled) {
+        return err_set(err, ERR_CANCELLED, "the query was cancelled before it ran");
+    }
+    return ERR_OK;
+}
+
+static int64_t lap(int64_t *since) {
+    int64_t now = clock_mono_us();
+    int64_t taken = now - *since;
+    *since = now;
+    return taken;
+}
+
+static enum err_code start(struct query *q, struct err *err) {
+    const struct guard_statement *g;
+    struct str sql;
+    int64_t since = q->start_us;
+    TRY(query_check(q, &g, err));
+    q->timing.guard_us = lap(&since);
+    TRY(place_take(q, err));
+    q->timing.wait_us = lap(&since);
+    TRY(query_bind(q, g, &sql, err));
+    q->timing.plan_us = lap(&since);
+    TRY(session_take(q, err));
+    if (session_query(q->session, sql, &q->rows, err) != ERR_OK) {
+        query_locate_error(q, err);
+        return err->code;
+    }
+    q->timing.start_us = lap(&since);
+    return ERR_OK;
+}
+
+enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
+                          struct query **ret, struct err *err) {
+    struct query *q = arena_alloc(a, sizeof(*q));
+    q->service = s;
+    q->arena = a;
+    q->id = r->id;
+    q->principal = r->principal;
+    q->sql = r->sql;
+    q->start_us = clock_mono_us();
+    q->wall_us = clock_wall_us();
+    {
+        LOCKED(&s->lock);
+        DL_APPEND(s->all, q);
+    }
+    enum err_code code = start(q, err);
+    if (code != ERR_OK) {
+        query_end(q, 0, err);
+        return code;
+    }
+    *ret = q;
+    return ERR_OK;
+}
+
+struct str query_id(const struct query *q) {
+    return q->id;
+}
+
+struct rows *query_rows(struct query *q) {
+    return q->rows;
+}
+
+const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_count) {
+    *ret_count = q->snapshot_count;
+    return q->snapshots;
+}
+
+int64_t query_elapsed_us(const struct query *q) {
+    return clock_mono_us() - q->start_us;
+}
+
+struct query_timing query_timing(const struct query *q) {
+    return q->timing;
+}
+
+static void outcome_count(const struct err *outcome, int64_t rows) {
+    counter_add(COUNTER_query_rows, rows);
+    if (outcome == NULL) {
+        counter_add(COUNTER_queries, 1);
+    } else if (outcome->code == ERR_REFUSED) {
+        counter_add(COUNTER_query_refusals, 1);
+    } else if (outcome->code == ERR_CANCELLED || outcome->code == ERR_TIMEOUT) {
+        counter_add(COUNTER_query_cancelled, 1);
+    } else {
+        counter_add(COUNTER_query_failures, 1);
+    }
+}
+
+static void outcome_log(const struct query *q, int64_t rows, const struct err *outcome) {
+    const char *text = outcome == NULL ? "ok" : err_text(outcome->code);
+    if (q->service->log_sql) {
+        log_info("query",
+                 "id=%s principal=%s outcome=%s ms=%lld rows=%lld files=%zu pruned=%zu "
+                 "sql=%s",
+                 log_quote(q->id), log_quote(q->principal), text,
+                 (long long)(query_elapsed_us(q) / 1000), (long long)rows, q->files, q->pruned,
+                 log_quote(q->sql));
+        return;
+    }
+    log_info("query", "id=%s principal=%s outcome=%s ms=%lld rows=%lld files=%zu pruned=%zu",
+             log_quote(q->id), log_quote(q->principal), text,
+             (long long)(query_elapsed_us(q) / 1000), (long long)rows, q->files, q->pruned);
+}
+
+void query_end(struct query *q, int64_t rows, const struct err *outcome) {
+    if (q == NULL) {
+        return;
+    }
+    struct queries *s = q->service;
+    struct session *session = NULL;
+    outcome_count(outcome, rows);
+    outcome_log(q, rows, outcome);
+    rows_close(q->rows);
+    {
+        LOCKED(&s->lock);
+        session = TAKE(q->session);
+        DL_DELETE(s->all, q);
+        if (q->state == QUERY_RUNNING) {
+            running_add(s, -1);
+        }
+        pthread_cond_broadcast(&s->change);
+    }
+    session_close(session);
+}
+
+void queries_list(struct queries *s, struct arena *a, struct query_info **ret, size_t *ret_count) {
+    struct query_info *list = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+    LOCKED(&s->lock);
+    struct query *q;
+    DL_FOREACH(s->all, q) {
+        list = arena_grow(a, list, &cap, count + 1, sizeof(*list));
+        list[count++] = (struct query_info){.id = arena_str(a, q->id),
+                                            .principal = arena_str(a, q->principal),
+                                            .state = q->state == QUERY_RUNNING ? STR("running")
+                                                                               : STR("waiting"),
+                                            .started_us = q->wall_us,
+                                            .elapsed_us = query_elapsed_us(q)};
+    }
+    *ret = list;
+    *ret_count = count;
+}
+
+enum err_code queries_cancel(struct queries *s, struct str id, struct err *err) {
+    LOCKED(&s->lock);
+    struct query *q;
+    DL_FOREACH(s->all, q) {
+        if (str_eq(q->id, id)) {
+            cancel_locked(q);
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "no query \"" STR_FMT "\" runs", STR_ARG(id));
+}

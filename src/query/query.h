@@ -1,0 +1,64 @@
+// Queries: from a statement to rows, on the one governed path.
+//
+// query_start checks the statement (guard), pins one snapshot of each dataset it names, plans the
+// scans, waits for a place if all are taken, and starts it. Rows are then pulled; query_end gives
+// the place back. One log position serves the whole query.
+//
+// Threads: a query belongs to one thread; the service to any.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "table/table.h"
+
+struct queries;
+struct query;
+
+MUST_CHECK enum err_code queries_open(const struct config *c, struct tables *t, struct engine *e,
+                                      struct queries **ret, struct err *err);
+void queries_close(struct queries *q); // takes NULL
+// Ends all running queries with ERR_CANCELLED and turns new ones away.
+void queries_stop(struct queries *q);
+
+struct query_request {
+    struct str id; // unique; the caller's choice, so that it can cancel what it is starting
+    struct str sql;
+    struct str principal;
+};
+
+struct query_snapshot {
+    struct str dataset;
+    int64_t snapshot_id;
+};
+
+// The arena and the text are the query's for its whole life. *ret is set before waiting and
+// running, so that another thread may cancel it; on failure it is NULL and nothing is to be ended.
+MUST_CHECK enum err_code query_start(struct queries *q, const struct query_request *r,
+                                     struct arena *a, struct query **ret, struct err *err);
+struct str query_id(const struct query *q);
+struct rows *query_rows(struct query *q); // borrowed; pull with rows_next
+// The datasets that it reads and at which snapshot, each once, in order of mention.
+const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_count);
+int64_t query_elapsed_us(const struct query *q);
+// Phases so far, microseconds: for Server-Timing.
+struct query_timing {
+    int64_t guard_us, plan_us, wait_us, start_us;
+};
+struct query_timing query_timing(const struct query *q);
+// outcome NULL: it went well. Counts, logs, gives the place back.
+void query_end(struct query *q, int64_t rows, const struct err *outcome); // takes NULL
+
+// What runs now, for operators.
+struct query_info {
+    struct str id, principal, state; // "waiting", "running"
+    int64_t started_us, elapsed_us;  // wall clock; duration
+};
+void queries_list(struct queries *q, struct arena *a, struct query_info **ret, size_t *ret_count);
+// Ends it with ERR_CANCELLED, soon. ERR_NOT_FOUND when no such query waits or runs.
+MUST_CHECK enum err_code queries_cancel(struct queries *q, struct str id, struct err *err);

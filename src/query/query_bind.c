@@ -1,0 +1,163 @@
+// Binding: from the tables that a checked statement mentions to scans of one consistent state.
+
+#include "query/query_int.h"
+
+#define PIN_ATTEMPTS 16
+
+// A statement on its way through the guard, for the cache.
+struct check {
+    struct queries *service;
+    struct str sql;
+};
+
+static enum err_code check_load(void *ctx, struct arena *own, const void **ret, struct err *err) {
+    struct check *c = ctx;
+    struct guard_statement *g;
+    TRY(guard_check(c->service->parser, arena_str(own, c->sql), own, &g, err));
+    *ret = g;
+    return ERR_OK;
+}
+
+enum err_code query_check(struct query *q, const struct guard_statement **ret, struct err *err) {
+    struct queries *s = q->service;
+    if (q->sql.len > s->sql_max) {
+        return err_set(err, ERR_TOO_LARGE, "the statement has %zu bytes; at most %zu are taken",
+                       q->sql.len, s->sql_max);
+    }
+    struct check c = {.service = s, .sql = q->sql};
+    struct cache_loader loader = {check_load, &c};
+    const void *value;
+    TRY(cache_get(s->guarded, q->sql, &loader, q->arena, &value, err));
+    *ret = value;
+    return ERR_OK;
+}
+
+static enum err_code pin_one(struct query *q, const struct guard_table *mention,
+                             struct table_pin *ret, struct err *err) {
+    struct table_want want = {.name = mention->name};
+    if (mention->at == GUARD_AT_VERSION) {
+        want.at = TABLE_AT_VERSION;
+        want.value = mention->version;
+    } else if (mention->at == GUARD_AT_TIMESTAMP) {
+        want.at = TABLE_AT_TIMESTAMP;
+        want.value = mention->timestamp_us;
+    }
+    enum err_code code = table_pin_at(q->service->tables, &want, q->arena, ret, err);
+    if (code != ERR_OK) {
+        err->position = mention->position;
+    }
+    return code;
+}
+
+// Has any of the datasets moved since it was pinned? If none has, all pins held at one moment.
+static bool pins_agree(struct query *q, const struct table_pin *pins, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!table_pin_current(q->service->tables, &pins[i], q->arena)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err_code pin_all(struct query *q, const struct guard_statement *g,
+                             struct table_pin *pins, struct err *err) {
+    for (size_t attempt = 0; attempt < PIN_ATTEMPTS; attempt++) {
+        for (size_t i = 0; i < g->table_count; i++) {
+            TRY(pin_one(q, &g->tables[i], &pins[i], err));
+        }
+        if (g->table_count < 2 || pins_agree(q, pins, g->table_count)) {
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_BUSY, "the datasets change too fast to be read together: try again");
+}
+
+static void note_snapshots(struct query *q, const struct table_pin *pins, size_t count) {
+    q->snapshots = arena_array(q->arena, count, sizeof(*q->snapshots));
+    for (size_t i = 0; i < count; i++) {
+        struct query_snapshot s = {.dataset = pins[i].dataset.name};
+        s.snapshot_id = pins[i].snapshot != NULL ? pins[i].snapshot->id : 0;
+        bool known = false;
+        for (size_t j = 0; j < q->snapshot_count; j++) {
+            known = known || (str_eq(q->snapshots[j].dataset, s.dataset) &&
+                              q->snapshots[j].snapshot_id == s.snapshot_id);
+        }
+        if (!known) {
+            q->snapshots[q->snapshot_count++] = s;
+        }
+    }
+}
+
+// The guard's conditions by field id; those on unknown columns are left to the engine to refuse.
+static struct table_conditions conditions_of(const struct guard_table *mention,
+                                             const struct table_pin *pin, struct arena *a) {
+    struct ice_predicate *list = arena_array(a, mention->condition_count, sizeof(*list));
+    size_t count = 0;
+    for (size_t i = 0; i < mention->condition_count; i++) {
+        const struct guard_condition *c = &mention->conditions[i];
+        const struct ice_field *field = ice_schema_find(pin->schema, c->column);
+        if (field != NULL && field->type.field_count == 0) {
+            list[count++] = (struct ice_predicate){.field_id = field->id,
+                                                   .op = c->op,
+                                                   .values = c->values,
+                                                   .value_count = c->value_count};
+        }
+    }
+    return (struct table_conditions){.items = list, .count = count};
+}
+
+enum err_code query_bind(struct query *q, const struct guard_statement *g, struct str *ret_sql,
+                         struct err *err) {
+    struct arena *a = q->arena;
+    struct table_pin *pins = arena_array(a, g->table_count, sizeof(*pins));
+    struct str *scans = arena_array(a, g->table_count, sizeof(*scans));
+    TRY(pin_all(q, g, pins, err));
+    for (size_t i = 0; i < g->table_count; i++) {
+        struct table_scan scan;
+        struct table_conditions conditions = conditions_of(&g->tables[i], &pins[i], a);
+        TRY(table_scan_plan(q->service->tables, &pins[i], &conditions, a, &scan, err));
+        scans[i] = table_scan_sql(&pins[i], &scan, a);
+        q->files += scan.file_count;
+        q->pruned += scan.pruned;
+    }
+    note_snapshots(q, pins, g->table_count);
+    *ret_sql = guard_bind(g, scans, a);
+    return ERR_OK;
+}
+
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (unsigned char)c >= 0x80;
+}
+
+// First place where name stands as a whole word, whatever its case; -1 if nowhere.
+static int64_t word_find(struct str text, struct str name) {
+    for (size_t i = 0; i + name.len <= text.len; i++) {
+        bool starts = i == 0 || !is_word(text.ptr[i - 1]);
+        bool ends = i + name.len == text.len || !is_word(text.ptr[i + name.len]);
+        if (starts && ends && str_eq_nocase(str_slice(text, i, i + name.len), name)) {
+            return (int64_t)i;
+        }
+    }
+    return -1;
+}
+
+void query_locate_error(const struct query *q, struct err *err) {
+    err->position = -1; // the engine's own is one in the canonical text
+    struct str rest = str_from(err->msg);
+    struct str name;
+    static const char *const leads[] = {"Referenced column \"", "Referenced table \"",
+                                        "Function with name \"", "Column with name \"",
+                                        "have a column named \""};
+    for (size_t i = 0; i < ARRAY_LEN(leads); i++) {
+        ptrdiff_t at = str_find(rest, str_from(leads[i]));
+        if (at < 0) {
+            continue;
+        }
+        struct str tail = str_slice(rest, (size_t)at + strlen(leads[i]), rest.len);
+        if (str_cut(&tail, '"', &name) && name.len > 0) {
+            err->position = word_find(q->sql, name);
+            return;
+        }
+    }
+}

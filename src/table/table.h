@@ -1,0 +1,119 @@
+// Tables: what happens to rows. Writing files into a dataset, and planning what a scan reads.
+//
+// A dataset is an Iceberg table (format v2) in a bucket: <dir>/metadata/… and <dir>/data/….
+// Writing stages Parquet in the spool folder, moves it into the bucket, writes manifest, manifest
+// list and metadata, and then makes one catalog transaction: until that, nothing is visible, and
+// when it fails, everything that was staged is removed.
+//
+// Parsed metadata and manifests are immutable and kept in a bounded cache.
+//
+// Threads: any; a session that is passed in is used by the caller's thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/threads.h"
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "iceberg/manifest.h"
+#include "iceberg/metadata.h"
+#include "iceberg/metrics.h"
+#include "iceberg/schema.h"
+
+struct tables;
+
+struct tables_options {
+    struct str spool;     // folder on the same file system as the primary bucket
+    int64_t target_bytes; // aimed size of a data file
+    int64_t cache_bytes;  // of parsed metadata and manifests
+};
+
+struct tables *tables_new(struct catalog *c, struct engine *e, const struct tables_options *o);
+void tables_free(struct tables *t); // takes NULL
+
+// One dataset at one snapshot. Lives in the arena, which keeps what it points to in the cache.
+struct table_pin {
+    struct catalog_dataset dataset;
+    const struct catalog_bucket *bucket;
+    const struct ice_metadata *metadata;
+    const struct ice_snapshot *snapshot; // NULL: a table without rows
+    const struct ice_schema *schema;     // of that snapshot
+};
+
+enum table_at { TABLE_AT_NOW, TABLE_AT_VERSION, TABLE_AT_TIMESTAMP };
+
+// Which dataset, as of when.
+struct table_want {
+    struct str name;
+    enum table_at at;
+    int64_t value; // VERSION: snapshot id or sequence number; TIMESTAMP: microseconds since 1970
+};
+
+// ERR_NOT_FOUND for a dataset, snapshot or time that there is not.
+MUST_CHECK enum err_code table_pin_at(struct tables *t, const struct table_want *want,
+                                      struct arena *a, struct table_pin *ret, struct err *err);
+
+// Is the dataset still at the state that was pinned? (Asked after several pins: if all are, they
+// belong to one moment.)
+bool table_pin_current(struct tables *t, const struct table_pin *pin, struct arena *a);
+
+struct table_file {
+    const struct ice_data_file *file;
+    const struct ice_entry *entry;   // that holds it
+    struct str object;               // name in the bucket
+    struct str path;                 // local path for the engine
+    const struct ice_schema *schema; // that the file was written with
+};
+struct table_scan {
+    struct table_file *files;
+    size_t file_count;
+    size_t pruned; // files that the conditions excluded
+};
+struct table_conditions {
+    const struct ice_predicate *items;
+    size_t count;
+};
+// Live data files of the pin that may hold a row for which all conditions are true.
+MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
+                                         const struct table_conditions *conditions, struct arena *a,
+                                         struct table_scan *ret, struct err *err);
+// The scan as a complete SELECT: the pin's columns under their current names and types, in order,
+// each mapped from its file by field id.
+struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *scan,
+                          struct arena *a);
+
+enum table_mode { TABLE_CREATE, TABLE_APPEND, TABLE_REPLACE };
+
+struct table_write {
+    struct str dataset;
+    struct str bucket; // empty: the dataset's, or primary
+    enum table_mode mode;
+    bool evolve;              // append may add, widen or relax columns
+    struct str source;        // SQL that can stand behind FROM
+    struct str source_sha256; // of the file it reads, hex; may be empty
+    struct catalog_author who;
+    struct session *session;
+};
+
+struct table_written {
+    struct catalog_dataset dataset; // as it is now
+    const struct ice_schema *schema;
+    int64_t rows, bytes, files; // that were added
+    bool unchanged;             // the same file was there already
+    bool created;
+};
+
+// Reads the source once, writes it, commits. An append that lost a race is applied again to the new
+// state. ERR_EXISTS (create over another), ERR_NOT_FOUND (append to nothing), ERR_SCHEMA names
+// every column that differs, ERR_UNSUPPORTED names a column whose type has no form in the table
+// format and says what to do.
+MUST_CHECK enum err_code table_write(struct tables *t, const struct table_write *w, struct arena *a,
+                                     struct table_written *ret, struct err *err);
+// Takes the dataset out of the catalog, then removes its objects.
+MUST_CHECK enum err_code table_drop(struct tables *t, struct str name,
+                                    const struct catalog_author *who, uint64_t *ret_seq,
+                                    struct err *err);

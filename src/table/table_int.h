@@ -1,0 +1,103 @@
+// What the table files share: the service, its cache, and the steps of a write.
+#pragma once
+
+#include <pthread.h>
+
+#include "base/cache.h"
+#include "table/table.h"
+
+#define TABLE_LOCKS 64
+
+struct table_use;
+
+struct tables {
+    struct catalog *catalog;
+    struct engine *engine;
+    char *spool;
+    int64_t target_bytes;
+    struct cache *cache;
+    pthread_mutex_t write_locks[TABLE_LOCKS]; // one writer of a dataset at a time, by hash of name
+    pthread_mutex_t use_lock;                 // guards uses
+    struct table_use *uses;                   // folders that pins read from
+};
+
+// Object name in the bucket of a URI in the table's metadata. Locations are compared as they were
+// written, so a bucket that was moved still opens. ERR_CORRUPT when the URI lies outside the table.
+MUST_CHECK enum err_code table_object_name(const struct ice_metadata *m,
+                                           const struct catalog_dataset *d, struct str uri,
+                                           struct arena *a, struct str *ret, struct err *err);
+
+// Parsed objects from the cache; they stay while the arena does.
+MUST_CHECK enum err_code table_metadata_load(struct tables *t, const struct catalog_dataset *d,
+                                             struct arena *a, const struct ice_metadata **ret,
+                                             struct err *err);
+MUST_CHECK enum err_code table_manifest_list_load(struct tables *t, const struct table_pin *pin,
+                                                  struct arena *a,
+                                                  const struct ice_manifest_list **ret,
+                                                  struct err *err);
+MUST_CHECK enum err_code table_manifest_load(struct tables *t, const struct table_pin *pin,
+                                             const struct ice_manifest_ref *ref, struct arena *a,
+                                             const struct ice_manifest **ret, struct err *err);
+
+// A source as the engine describes it.
+struct table_column {
+    struct str name;
+    const struct vec_type *type; // in the arena
+};
+struct table_shape {
+    struct table_column *columns;
+    size_t count;
+};
+
+// What a write makes of its source: the schema that the file has and what to select.
+struct table_target {
+    struct ice_schema *schema; // with ids; what the dataset's schema becomes
+    int32_t last_column_id;
+    struct str select;      // SELECT list FROM source
+    bool evolved;           // differs from the dataset's schema
+    int32_t base_schema_id; // append: of the schema that it was made from
+};
+// For a dataset that is new (base NULL) or replaced (reuses the ids of equal names and types).
+MUST_CHECK enum err_code table_target_new(const struct table_shape *shape,
+                                          const struct ice_metadata *base,
+                                          const struct table_write *w, struct arena *a,
+                                          struct table_target *ret, struct err *err);
+MUST_CHECK enum err_code table_target_append(const struct table_shape *shape,
+                                             const struct ice_metadata *base,
+                                             const struct table_write *w, struct arena *a,
+                                             struct table_target *ret, struct err *err);
+
+// A data file that was written, on its way into a bucket.
+struct table_staged {
+    struct engine_file_stats *stats;
+    size_t count; // files with rows
+    int64_t rows, bytes;
+};
+// A write on its way from source to commit.
+struct table_job {
+    struct tables *tables;
+    const struct table_write *write;
+    struct table_target target;
+    struct table_staged staged;
+    struct arena *arena;
+};
+// Metrics of every leaf column from the engine's statistics.
+void table_metrics(const struct ice_schema *s, const struct engine_file_stats *stats,
+                   struct arena *a, struct ice_data_file *ret);
+// NULLs of a top-level primitive column over all files; -1: not known.
+int64_t table_staged_nulls(const struct table_staged *staged, const struct ice_field *f);
+
+// Makes the commit: manifest, manifest list, metadata, catalog. Everything that it wrote before a
+// failure is removed again, unless the outcome is not known.
+MUST_CHECK enum err_code table_commit(const struct table_job *job, struct table_written *ret,
+                                      struct err *err);
+
+// Removes what writes of dead processes (and earlier ones of this) left in the spool folder.
+void table_stages_clean(const char *spool);
+
+pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset);
+// Notes that the arena's owner reads from the dataset's folder; a drop waits with removing it.
+void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a);
+// Removes the folder's objects now, or when the last reader has gone.
+void table_folder_remove(struct tables *t, const struct catalog_dataset *d);
+void table_uses_free(struct tables *t);

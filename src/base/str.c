@@ -3,11 +3,9 @@
 
 #include "base/utf8.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 struct str str_from(const char *cstr) {
     return cstr ? (struct str){cstr, strlen(cstr)} : STR_NONE;

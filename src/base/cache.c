@@ -4,9 +4,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
+#include "base/hashmap.h"
 #include "base/threads.h"
 
 #define ENTRY_BYTES_MAX (1U << 30) // of one parsed object

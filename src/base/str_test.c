@@ -1,6 +1,7 @@
 // Strings: views compare, cut and parse; a buffer grows to its maximum and says when it could not.
 #include "base/str.h"
 
+#include <float.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,6 +127,37 @@ static void what_is_not_a_number_leaves_the_result_alone(void **state) {
     assert_int_equal(u, 7);
 }
 
+static void floating_text_is_decimal_or_infinite(void **state) {
+    (void)state;
+    double d = 7;
+    assert_true(str_to_double(STR("-12.5e-1"), &d) && d == -1.25);
+    assert_true(str_to_double(STR(".5"), &d) && d == 0.5);
+    assert_true(str_to_double(STR("+3."), &d) && d == 3);
+    assert_true(str_to_double(STR("1.7976931348623157e308"), &d) && d == DBL_MAX);
+    assert_true(str_to_double(STR("-inf"), &d) && d < -DBL_MAX);
+    float f = 7;
+    assert_true(str_to_float(STR("3.4028235e38"), &f) && f == FLT_MAX);
+    assert_true(str_to_float(STR("0.1"), &f) && f == 0.1F);
+}
+
+static void other_floating_text_is_refused(void **state) {
+    (void)state;
+    double d = 7;
+    float f = 7;
+    const char *const wrong[] = {"",    ".",  "-",   "e5",    ".e5",  "1e",      "1e+",
+                                 "1 ",  " 1", "0x1", "nan",   "NaN",  "1,5",     "1.2.3",
+                                 "--1", "1f", "INF", "1e309", "+inf", "infinity"};
+    for (size_t n = 0; n < ARRAY_LEN(wrong); n++) {
+        assert_false(str_to_double(str_from(wrong[n]), &d));
+        assert_false(str_to_float(str_from(wrong[n]), &f));
+    }
+    assert_false(str_to_float(STR("3.5e38"), &f));
+    char digits[1001];
+    memset(digits, '1', sizeof(digits));
+    assert_false(str_to_double((struct str){digits, sizeof(digits)}, &d));
+    assert_true(d == 7 && f == 7);
+}
+
 static void utf8_is_well_formed_or_refused(void **state) {
     (void)state;
     assert_true(str_is_utf8(STR_NONE));
@@ -237,6 +269,8 @@ int main(void) {
         cmocka_unit_test(cut_walks_over_all_parts),
         cmocka_unit_test(numbers_are_whole_strings_in_range),
         cmocka_unit_test(what_is_not_a_number_leaves_the_result_alone),
+        cmocka_unit_test(floating_text_is_decimal_or_infinite),
+        cmocka_unit_test(other_floating_text_is_refused),
         cmocka_unit_test(utf8_is_well_formed_or_refused),
         cmocka_unit_test(a_buf_grows_and_ends_in_nul),
         cmocka_unit_test(a_buf_takes_exactly_its_maximum),

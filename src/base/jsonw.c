@@ -147,23 +147,35 @@ static void add_string_body(struct buf *out, struct str s) {
     }
 }
 
-// s as a string literal between two short pieces.
-static inline void add_string(struct buf *out, struct str before, struct str s, struct str after) {
-    if (is_plain(s.ptr, s.len)) {
-        char *at = room(out, before.len + s.len + after.len);
-        if (at) {
-            fill(out,
-                 put(put(put(at, before.ptr, before.len), s.ptr, s.len), after.ptr, after.len));
-        }
+static void add_string_slow(struct buf *out, bool comma, struct str s, bool is_key) {
+    buf_add_cstr(out, comma ? ",\"" : "\"");
+    add_string_body(out, s);
+    buf_add_cstr(out, is_key ? "\":" : "\"");
+}
+
+// s as a string literal, with a comma before it and a colon behind it where they are wanted.
+static inline void add_string(struct buf *out, bool comma, struct str s, bool is_key) {
+    if (!is_plain(s.ptr, s.len)) {
+        add_string_slow(out, comma, s, is_key);
         return;
     }
-    buf_add_str(out, before);
-    add_string_body(out, s);
-    buf_add_str(out, after);
+    char *at = room(out, s.len + 2 + (comma ? 1 : 0) + (is_key ? 1 : 0));
+    if (!at) {
+        return;
+    }
+    *at = ',';
+    at += comma ? 1 : 0;
+    *at++ = '"';
+    at = put(at, s.ptr, s.len);
+    *at++ = '"';
+    if (is_key) {
+        *at++ = ':';
+    }
+    fill(out, at);
 }
 
 void json_quote(struct buf *out, struct str s) {
-    add_string(out, STR("\""), s, STR("\""));
+    add_string(out, false, s, false);
 }
 
 static inline uint64_t level_bit(const struct jsonw *w) {
@@ -221,12 +233,12 @@ void jsonw_end_array(struct jsonw *w) {
 }
 
 void jsonw_key(struct jsonw *w, struct str key) {
-    add_string(w->out, take_comma(w) ? STR(",\"") : STR("\""), key, STR("\":"));
+    add_string(w->out, take_comma(w), key, true);
     w->first |= level_bit(w);
 }
 
 void jsonw_str(struct jsonw *w, struct str s) {
-    add_string(w->out, take_comma(w) ? STR(",\"") : STR("\""), s, STR("\""));
+    add_string(w->out, take_comma(w), s, false);
 }
 
 void jsonw_i64(struct jsonw *w, int64_t v) {

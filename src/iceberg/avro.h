@@ -23,7 +23,8 @@ struct avro_pair {
 };
 
 // Writer: records are encoded with the avro_put_* functions in schema order, each ended with
-// avro_writer_record. _finish gives the whole file.
+// avro_writer_record. _finish gives the whole file; a small one is not packed, whatever
+// the codec.
 struct avro_writer;
 struct avro_writer *avro_writer_new(struct str schema_json, const struct avro_pair *meta,
                                     size_t meta_count, enum avro_codec codec);

@@ -58,8 +58,8 @@ enum avro_block_codec {
 // Appends what was packed. False when it is damaged or does not fit into out's maximum.
 bool avro_unpack(enum avro_block_codec codec, struct str packed, struct buf *out);
 
-// A field of a schema that is written: its name, its "field-id", the JSON of its type, and whether it
-// is a union with null, in which null comes first and is the default.
+// A field of a schema that is written: its name, its "field-id", the JSON of its type, and whether
+// it is a union with null, in which null comes first and is the default.
 struct avro_column {
     const char *name;
     int32_t id;

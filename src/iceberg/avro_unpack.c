@@ -27,7 +27,7 @@ static bool inflate_all(z_stream *z, struct buf *out) {
             return false; // cut off
         }
     }
-    return status == Z_STREAM_END && z->avail_in == 0;
+    return status == Z_STREAM_END; // Python writers leave bytes of a checksum behind it
 }
 
 static bool unpack_deflate(struct str packed, struct buf *out) {

@@ -18,14 +18,19 @@
 #include <zlib.h>
 
 #define SYNC_BYTES 16
-#define BLOCK_BYTES (256 << 10)     // a block is closed when it has grown past this
+#define BLOCK_BYTES (4 << 20)       // a block is closed when it has grown past this
 #define BLOCK_BYTES_MAX (256 << 20) // one record may make a block this large
 #define FILE_BYTES_MAX (1024 << 20)
+// A file with less in it is not packed: it would not get smaller by much, and hyparquet-compressors
+// 1.1.1 loops over the fixed Huffman codes that deflate takes for little data.
+#define PACKED_BYTES_MIN 4096
 
 struct avro_writer {
     enum avro_codec codec;
-    struct buf block; // records since the last block
-    struct buf file;
+    struct buf head; // the header's pairs, but for the codec
+    int64_t head_pairs;
+    struct buf block;  // records since the last block
+    struct buf blocks; // closed
     int64_t block_records;
     char sync[SYNC_BYTES];
 };
@@ -65,18 +70,15 @@ struct avro_writer *avro_writer_new(struct str schema_json, const struct avro_pa
                                     size_t meta_count, enum avro_codec codec) {
     struct avro_writer *w = xcalloc(1, sizeof(*w));
     w->codec = codec;
+    w->head = BUF(FILE_BYTES_MAX);
     w->block = BUF(BLOCK_BYTES_MAX);
-    w->file = BUF(FILE_BYTES_MAX);
+    w->blocks = BUF(FILE_BYTES_MAX);
     random_bytes(w->sync, sizeof(w->sync));
-    buf_add(&w->file, "Obj\x01", 4);
-    avro_encode_long(&w->file, (int64_t)meta_count + 2);
-    put_pair(&w->file, STR("avro.schema"), schema_json);
-    put_pair(&w->file, STR("avro.codec"), codec == AVRO_DEFLATE ? STR("deflate") : STR("null"));
+    put_pair(&w->head, STR("avro.schema"), schema_json);
     for (size_t i = 0; i < meta_count; i++) {
-        put_pair(&w->file, meta[i].key, meta[i].value);
+        put_pair(&w->head, meta[i].key, meta[i].value);
     }
-    avro_encode_long(&w->file, 0);
-    buf_add(&w->file, w->sync, sizeof(w->sync));
+    w->head_pairs = (int64_t)meta_count + 1;
     return w;
 }
 
@@ -84,8 +86,9 @@ void avro_writer_free(struct avro_writer *w) {
     if (!w) {
         return;
     }
+    buf_release(&w->head);
     buf_release(&w->block);
-    buf_release(&w->file);
+    buf_release(&w->blocks);
     free(w);
 }
 
@@ -116,13 +119,13 @@ static void close_block(struct avro_writer *w) {
     if (!w->block_records || w->block.overflow) {
         return;
     }
-    avro_encode_long(&w->file, w->block_records);
+    avro_encode_long(&w->blocks, w->block_records);
     if (w->codec == AVRO_DEFLATE) {
-        put_deflated(&w->file, buf_str(&w->block));
+        put_deflated(&w->blocks, buf_str(&w->block));
     } else {
-        avro_encode_bytes(&w->file, buf_str(&w->block));
+        avro_encode_bytes(&w->blocks, buf_str(&w->block));
     }
-    buf_add(&w->file, w->sync, sizeof(w->sync));
+    buf_add(&w->blocks, w->sync, sizeof(w->sync));
     buf_reset(&w->block);
     w->block_records = 0;
 }
@@ -136,11 +139,22 @@ void avro_writer_record(struct avro_writer *w) {
 
 enum err_code avro_writer_finish(struct avro_writer *w, struct arena *a, struct str *ret,
                                  struct err *err) {
+    if (!w->blocks.len && w->block.len < PACKED_BYTES_MIN) {
+        w->codec = AVRO_NULL;
+    }
     close_block(w);
-    if (w->block.overflow || w->file.overflow) {
+    DEFER(buf_release) struct buf file = BUF(FILE_BYTES_MAX);
+    buf_add(&file, "Obj\x01", 4);
+    avro_encode_long(&file, w->head_pairs + 1);
+    buf_add_str(&file, buf_str(&w->head));
+    put_pair(&file, STR("avro.codec"), w->codec == AVRO_DEFLATE ? STR("deflate") : STR("null"));
+    avro_encode_long(&file, 0);
+    buf_add(&file, w->sync, sizeof(w->sync));
+    buf_add_str(&file, buf_str(&w->blocks));
+    if (w->head.overflow || w->block.overflow || w->blocks.overflow || file.overflow) {
         return err_set(err, ERR_TOO_LARGE, "an Avro file would become too large");
     }
-    *ret = arena_str(a, buf_str(&w->file));
+    *ret = arena_str(a, buf_str(&file));
     return ERR_OK;
 }
 

@@ -67,6 +67,8 @@ struct ingest_upload;
 MUST_CHECK enum err_code ingest_open(const struct config *c, struct tables *t, struct engine *e,
                                      struct ingest **ret, struct err *err);
 void ingest_close(struct ingest *i); // takes NULL
+// ERR_OK while files can be taken in; else why not (the spool folder is gone, full, read-only).
+MUST_CHECK enum err_code ingest_health(struct ingest *i, struct err *err);
 
 // Checks the request (names, options) before a byte is read. ERR_BUSY past ingest.running_max.
 MUST_CHECK enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,

@@ -67,11 +67,6 @@ void queries_stop(struct queries *s) {
     }
 }
 
-void query_cancel(struct query *q) {
-    LOCKED(&q->service->lock);
-    cancel_locked(q);
-}
-
 static void waiting_add(struct queries *s, int64_t n) {
     s->waiting = (size_t)((int64_t)s->waiting + n);
     counter_add(COUNTER_queries_waiting, n);
@@ -111,7 +106,7 @@ static enum err_code place_take(struct query *q, struct err *err) {
     return ERR_OK;
 }
 
-// The session becomes visible to query_cancel only here, and stops being so in query_end.
+// The session becomes visible to queries_cancel only here, and stops being so in query_end.
 static enum err_code session_take(struct query *q, struct err *err) {
     struct session *session;
     TRY(session_open(q->service->engine, &session, err));

@@ -37,8 +37,8 @@ struct query_snapshot {
     int64_t snapshot_id;
 };
 
-// The arena and the text are the query's for its whole life. *ret is set before waiting and
-// running, so that another thread may cancel it; on failure it is NULL and nothing is to be ended.
+// The arena and the texts are the query's for its whole life. Until it returns, only
+// queries_cancel(id) reaches the query.
 MUST_CHECK enum err_code query_start(struct queries *q, const struct query_request *r,
                                      struct arena *a, struct query **ret, struct err *err);
 struct str query_id(const struct query *q);

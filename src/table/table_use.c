@@ -1,8 +1,8 @@
 // Who reads from a dataset's folder: a drop removes it when the last reader has gone.
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hashmap.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "table/table_int.h"

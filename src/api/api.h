@@ -1,0 +1,120 @@
+// What the API's files share: the server's parts, and one request on its way.
+#pragma once
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "http/http.h"
+#include "ingest/ingest.h"
+#include "query/query.h"
+#include "table/table.h"
+
+// The server's parts. Made in server.c, used everywhere, owned there.
+struct api {
+    const struct config *config;
+    struct engine *engine;
+    struct catalog *catalog;
+    struct tables *tables;
+    struct ingest *ingest;
+    struct queries *queries;
+    struct http_server *http;
+    int64_t start_us;      // wall clock
+    _Atomic bool draining; // /ready says no
+    struct str openapi;    // the document, made once
+};
+
+struct call;
+struct route;
+
+// A request: made in head, released in done. Everything lives in the request's arena.
+struct call {
+    struct api *api;
+    struct http_request *http;
+    struct arena *arena;
+    const struct route *route;
+    struct str param;           // the {…} of the route's path
+    struct str id;              // request id
+    struct catalog_token token; // who asks; its principal is empty on public routes
+    void *state;                // the handler's own
+    void (*release)(struct call *c);
+};
+
+enum permission { PERMIT_ANYONE, PERMIT_ADMIN };
+
+// What stands behind '?': for the check of what comes, and for the documentation.
+struct route_query {
+    const char *name, *type, *help; // type: "string", "integer", "boolean"
+};
+
+struct route {
+    enum http_method method;
+    const char *path; // "/catalog/datasets/by-name/{name}"
+    enum permission permission;
+    const char *tag, *id, *summary;
+    // Names of schemas in openapi_schemas.c; NULL: no body. A response that begins with '/' is no
+    // JSON but that media type.
+    const char *request, *response;
+    const struct route_query *query; // ends with a NULL name; NULL: none
+    // The body is there (or there is none). Answers, or fails and leaves the answer to the edge.
+    enum err_code (*handle)(struct call *c, struct err *err);
+    // Instead of reading the body into memory: says where it goes.
+    enum err_code (*begin)(struct call *c, struct err *err);
+};
+
+// The one table of routes.
+const struct route *routes(size_t *ret_count);
+// The route of a path. ERR_NOT_FOUND, or ERR_METHOD with the methods that there are.
+struct route_match {
+    const struct route *route;
+    struct str param; // what {…} stood for
+    struct str allow; // of ERR_METHOD
+};
+MUST_CHECK enum err_code route_find(enum http_method method, struct str path, struct arena *a,
+                                    struct route_match *ret, struct err *err);
+
+// The handler that http/ calls; ctx is struct api.
+struct http_handler api_handler(struct api *api);
+
+// Answers.
+void api_json(struct call *c, int status, struct buf *body);  // releases nothing
+void api_json_tree(struct call *c, int status, json_t *tree); // takes the reference
+void api_problem(struct http_request *r, struct str request_id, int status, const struct err *e);
+// The body as a JSON object; ERR_INVALID, ERR_UNSUPPORTED for another content type.
+MUST_CHECK enum err_code api_body_json(struct call *c, json_t **ret, struct err *err);
+// A query parameter as a number within bounds; *ret is left alone when it is absent.
+MUST_CHECK enum err_code api_query_number(struct call *c, const char *name, int64_t min,
+                                          int64_t max, int64_t *ret, struct err *err);
+MUST_CHECK enum err_code api_query_flag(struct call *c, const char *name, bool *ret,
+                                        struct err *err);
+json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
+struct catalog_author api_author(const struct call *c, const char *action);
+// [{id, name, type, required}] of a schema's columns.
+json_t *api_schema_fields(const struct ice_schema *s, struct arena *a);
+// The OpenAPI 3.1 document, from the table of routes.
+json_t *api_openapi(const struct api *api);
+const char *api_openapi_schemas(void); // JSON object of named schemas
+
+// Handlers, by resource.
+enum err_code health_service(struct call *c, struct err *err);
+enum err_code health_ready(struct call *c, struct err *err);
+enum err_code health_version(struct call *c, struct err *err);
+enum err_code health_metrics(struct call *c, struct err *err);
+enum err_code health_openapi(struct call *c, struct err *err);
+enum err_code catalog_list(struct call *c, struct err *err);
+enum err_code catalog_show(struct call *c, struct err *err);
+enum err_code catalog_drop(struct call *c, struct err *err);
+enum err_code catalog_rename(struct call *c, struct err *err);
+enum err_code ingest_file_begin(struct call *c, struct err *err);
+enum err_code ingest_file(struct call *c, struct err *err);
+enum err_code ingest_rejects(struct call *c, struct err *err);
+enum err_code query_sql(struct call *c, struct err *err);
+enum err_code query_running(struct call *c, struct err *err);
+enum err_code query_stop(struct call *c, struct err *err);
+enum err_code token_make(struct call *c, struct err *err);
+enum err_code token_list(struct call *c, struct err *err);
+enum err_code token_revoke(struct call *c, struct err *err);
+enum err_code journal_list(struct call *c, struct err *err);

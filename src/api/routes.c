@@ -1,0 +1,139 @@
+// The one table of routes: routing, methods, permissions and the documentation come from it.
+
+#include "api/api.h"
+
+static const struct route_query page_query[] = {
+    {"limit", "integer", "How many at most (1 to 1000; default 100)."},
+    {"cursor", "string", "The value of next of the page before."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_query ingest_query[] = {
+    {"dataset", "string", "Name of the dataset."},
+    {"format", "string", "auto (default), csv, tsv, json, ndjson or parquet."},
+    {"mode", "string", "create (default), append or replace."},
+    {"on_error", "string", "fail (default), or reject: keep the good rows, report the bad ones."},
+    {"evolve", "boolean", "Let an append add, widen and relax columns."},
+    {"header", "boolean", "Delimited text: is the first line a header? Default: detected."},
+    {"delimiter", "string", "Delimited text: one character, or \\t. Default: detected."},
+    {"quote", "string", "Delimited text: one character, or none. Default: detected."},
+    {"encoding", "string", "utf-8, utf-16, latin-1 or windows-1252. Default: detected."},
+    {"filename", "string", "Name of the file, for detection and messages."},
+    {"reason", "string", "Why, for the journal."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_query sql_query[] = {
+    {"rows_max", "integer", "Rows of the answer at most."},
+    {"format", "string", "JSON rows as objects (default) or arrays."},
+    {"big_numbers", "string", "number (default), or string: integers past 2^53 and decimals."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_query reason_query[] = {
+    {"reason", "string", "Why, for the journal."},
+    {NULL, NULL, NULL},
+};
+
+#define DATASET "/catalog/datasets/by-name/{name}"
+
+static const struct route table[] = {
+    {HTTP_GET, "/health", PERMIT_ANYONE, "health", "health", "Is the process alive?", NULL,
+     "Health", NULL, health_service, NULL},
+    {HTTP_GET, "/{service}/health", PERMIT_ANYONE, "health", "healthOfService",
+     "Health of one service: gateway, storage, catalog, query or ingest", NULL, "Health", NULL,
+     health_service, NULL},
+    {HTTP_GET, "/ready", PERMIT_ANYONE, "health", "ready", "May traffic be sent here?", NULL,
+     "Health", NULL, health_ready, NULL},
+    {HTTP_GET, "/version", PERMIT_ANYONE, "health", "version", "Versions of server and engine",
+     NULL, "Version", NULL, health_version, NULL},
+    {HTTP_GET, "/metrics", PERMIT_ADMIN, "health", "metrics", "Counters, as Prometheus reads them",
+     NULL, "text/plain", NULL, health_metrics, NULL},
+    {HTTP_GET, "/openapi.json", PERMIT_ANYONE, "health", "openapi", "This document", NULL,
+     "OpenApi", NULL, health_openapi, NULL},
+    {HTTP_POST, "/ingest/file", PERMIT_ADMIN, "ingest", "ingestFile", "A file into a dataset",
+     "file", "Ingested", ingest_query, ingest_file, ingest_file_begin},
+    {HTTP_GET, "/ingest/rejects/{id}", PERMIT_ADMIN, "ingest", "ingestRejects",
+     "The bad rows of an ingest, as CSV", NULL, "text/csv", NULL, ingest_rejects, NULL},
+    {HTTP_GET, "/catalog/datasets", PERMIT_ADMIN, "catalog", "listDatasets", "Datasets, by name",
+     NULL, "Datasets", page_query, catalog_list, NULL},
+    {HTTP_GET, DATASET, PERMIT_ADMIN, "catalog", "showDataset",
+     "Schema, files and snapshots of a dataset", NULL, "Dataset", NULL, catalog_show, NULL},
+    {HTTP_DELETE, DATASET, PERMIT_ADMIN, "catalog", "dropDataset", "Removes a dataset", NULL,
+     "Dropped", reason_query, catalog_drop, NULL},
+    {HTTP_POST, DATASET "/rename", PERMIT_ADMIN, "catalog", "renameDataset", "Renames a dataset",
+     "Rename", "Renamed", reason_query, catalog_rename, NULL},
+    {HTTP_POST, "/query/sql", PERMIT_ADMIN, "query", "querySql", "Runs a SELECT", "Sql", "Rows",
+     sql_query, query_sql, NULL},
+    {HTTP_GET, "/query/running", PERMIT_ADMIN, "query", "listQueries",
+     "Queries that run or wait now", NULL, "Queries", NULL, query_running, NULL},
+    {HTTP_DELETE, "/query/running/{id}", PERMIT_ADMIN, "query", "stopQuery", "Cancels a query",
+     NULL, "Stopped", NULL, query_stop, NULL},
+    {HTTP_POST, "/auth/tokens", PERMIT_ADMIN, "auth", "createToken", "Makes a token, shown once",
+     "TokenRequest", "TokenMade", NULL, token_make, NULL},
+    {HTTP_GET, "/auth/tokens", PERMIT_ADMIN, "auth", "listTokens", "Tokens, without their texts",
+     NULL, "Tokens", NULL, token_list, NULL},
+    {HTTP_DELETE, "/auth/tokens/{id}", PERMIT_ADMIN, "auth", "revokeToken", "Revokes a token", NULL,
+     "Revoked", NULL, token_revoke, NULL},
+    {HTTP_GET, "/journal", PERMIT_ADMIN, "journal", "listJournal",
+     "Transactions of the catalog, newest first", NULL, "Journal", page_query, journal_list, NULL},
+};
+
+static const char *const method_names[] = {
+    [HTTP_GET] = "GET",       [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+    [HTTP_DELETE] = "DELETE", [HTTP_PATCH] = "PATCH", [HTTP_OTHER] = "another",
+};
+
+const struct route *routes(size_t *ret_count) {
+    *ret_count = ARRAY_LEN(table);
+    return table;
+}
+
+// Does the path have the form of the pattern? {…} stands for one part, which goes to *param.
+static bool path_matches(const char *pattern, struct str path, struct str *param) {
+    struct str want = str_from(pattern);
+    struct str want_part;
+    struct str part;
+    *param = STR_NONE;
+    while (str_cut(&want, '/', &want_part)) {
+        if (!str_cut(&path, '/', &part)) {
+            return false;
+        }
+        if (want_part.len > 0 && want_part.ptr[0] == '{') {
+            if (part.len == 0) {
+                return false;
+            }
+            *param = part;
+        } else if (!str_eq(want_part, part)) {
+            return false;
+        }
+    }
+    return path.len == 0;
+}
+
+enum err_code route_find(enum http_method method, struct str path, struct arena *a,
+                         struct route_match *ret, struct err *err) {
+    enum http_method wanted = method == HTTP_HEAD ? HTTP_GET : method;
+    struct str allow = STR_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        const struct route *r = &table[i];
+        if (!path_matches(r->path, path, &ret->param)) {
+            continue;
+        }
+        if (r->method == wanted) {
+            ret->route = r;
+            return ERR_OK;
+        }
+        allow = arena_printf(a, STR_FMT "%s%s%s", STR_ARG(allow), allow.len == 0 ? "" : ", ",
+                             method_names[r->method], r->method == HTTP_GET ? ", HEAD" : "");
+    }
+    if (allow.len != 0) {
+        ret->allow = allow;
+        return err_set(err, ERR_METHOD, STR_FMT " takes " STR_FMT ", not %s", STR_ARG(path),
+                       STR_ARG(allow), method_names[method]);
+    }
+    return err_set(err, ERR_NOT_FOUND,
+                   "there is nothing at " STR_FMT " (GET /openapi.json lists "
+                   "what there is)",
+                   STR_ARG(path));
+}

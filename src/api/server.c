@@ -1,0 +1,245 @@
+// The server's life: parts made in order, signals, drain, parts closed in reverse.
+
+#include "api/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/demo_load.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+
+#define REQUEST_ARENA_MAX (256 << 20)
+#define PARSED_CACHE_BYTES (128 << 20)
+
+static enum err_code make_folder(struct str data, const char *name, struct arena *a,
+                                 struct str *ret, struct err *err) {
+    *ret = arena_printf(a, STR_FMT "/%s", STR_ARG(data), name);
+    if (mkdir(ret->ptr, 0700) != 0 && errno != EEXIST) {
+        return err_errno(err, "cannot make the folder \"%s\"", ret->ptr);
+    }
+    return ERR_OK;
+}
+
+// Whoever could reach the port could read everything: beyond loopback only with TLS, or when the
+// operator says that something else protects it.
+static enum err_code check_exposure(const struct config *c, struct err *err) {
+    bool tls = c->http_tls_cert.len != 0;
+    if (http_listen_is_loopback(c->server_listen) || tls || c->server_allow_public) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_INVALID,
+                   "listening on " STR_FMT " would send tokens in the clear: give --http-tls-cert "
+                   "and --http-tls-key, or --allow-public if a proxy in front does TLS",
+                   STR_ARG(c->server_listen));
+}
+
+static enum err_code open_engine(struct api *api, struct arena *a, struct err *err) {
+    const struct config *c = api->config;
+    struct engine_options o = {.threads = (int)c->engine_threads, .memory_bytes = c->engine_memory};
+    TRY(make_folder(c->server_data, "cache", a, &o.temp_dir, err));
+    TRY(make_folder(o.temp_dir, "spill", a, &o.temp_dir, err));
+    return engine_open(&o, &api->engine, err);
+}
+
+static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
+    const struct config *c = api->config;
+    struct tables_options t = {.target_bytes = c->ingest_target_file,
+                               .cache_bytes = PARSED_CACHE_BYTES};
+    TRY(catalog_open(c, &api->catalog, err));
+    TRY(make_folder(c->server_data, "spool", a, &t.spool, err));
+    TRY(open_engine(api, a, err));
+    api->tables = tables_new(api->catalog, api->engine, &t);
+    TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
+    return queries_open(c, api->tables, api->engine, &api->queries, err);
+}
+
+static void close_parts(struct api *api) {
+    http_server_close(api->http);
+    queries_close(api->queries);
+    ingest_close(api->ingest);
+    tables_free(api->tables);
+    engine_close(api->engine);
+    catalog_close(api->catalog);
+}
+
+// Writes the token where its owner finds it and nobody else can read it.
+static enum err_code write_token_file(const char *path, struct str token, struct err *err) {
+    DEFER(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fchmod(fd, 0600) != 0) {
+        return err_errno(err, "cannot write \"%s\"", path);
+    }
+    char line[256];
+    int len = snprintf(line, sizeof(line), STR_FMT "\n", STR_ARG(token));
+    if (write(fd, line, (size_t)len) != len || fsync(fd) != 0) {
+        return err_errno(err, "cannot write \"%s\"", path);
+    }
+    return ERR_OK;
+}
+
+// The first start makes one admin token. *ret is empty when there are tokens already.
+static enum err_code first_token(struct api *api, struct arena *a, struct str *ret,
+                                 struct err *err) {
+    struct catalog_token *tokens;
+    size_t count;
+    *ret = STR_NONE;
+    catalog_token_list(api->catalog, a, &tokens, &count);
+    if (count > 0) {
+        return ERR_OK;
+    }
+    struct str role = STR("admin");
+    struct catalog_token t = {.principal = STR("admin"), .roles = &role, .role_count = 1};
+    struct catalog_author who = {
+        .actor = STR("server"), .action = STR("token.create"), .reason = STR("first start")};
+    struct catalog_token_made made;
+    TRY(catalog_token_create(api->catalog, &t, &who, a, &made, err));
+    struct str path = arena_printf(a, STR_FMT "/admin.token", STR_ARG(api->config->server_data));
+    TRY(write_token_file(path.ptr, made.text, err));
+    *ret = made.text;
+    return ERR_OK;
+}
+
+static void print_welcome(const struct api *api, struct str token) {
+    const struct config *c = api->config;
+    struct str listen = c->server_listen;
+    struct str host = listen;
+    while (host.len > 0 && host.ptr[host.len - 1] != ':') {
+        host.len--;
+    }
+    host.len -= host.len > 0 ? 1 : 0;
+    printf("\nTarn %s, engine %s, serving " STR_FMT "\n\n", version_text(), engine_version(),
+           STR_ARG(c->server_data));
+    printf("  address   %s://" STR_FMT ":%d\n", c->http_tls_cert.len != 0 ? "https" : "http",
+           STR_ARG(host), http_server_port(api->http));
+    if (token.len != 0) {
+        printf("  token     " STR_FMT "\n            (new; also in " STR_FMT
+               "/admin.token, readable by you alone)\n",
+               STR_ARG(token), STR_ARG(c->server_data));
+    } else {
+        printf("  token     the one that was printed at the first start; see " STR_FMT
+               "/admin.token\n",
+               STR_ARG(c->server_data));
+    }
+    printf("  datasets  %zu\n\n  Ctrl-C stops it.\n\n", catalog_dataset_count(api->catalog));
+    (void)fflush(stdout);
+}
+
+static enum err_code open_http(struct api *api, struct err *err) {
+    const struct config *c = api->config;
+    struct http_options o = {.listen = c->server_listen,
+                             .tls_cert = c->http_tls_cert,
+                             .tls_key = c->http_tls_key,
+                             .connections_max = c->http_connections_max,
+                             .head_max = c->http_head_max,
+                             .arena_max = REQUEST_ARENA_MAX,
+                             .idle_timeout_ms = c->http_idle_timeout};
+    struct http_handler handler = api_handler(api);
+    return http_server_open(&o, &handler, &api->http, err);
+}
+
+// The signals that end the server come as reads of this descriptor, in this thread only.
+static int signals_open(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+// True when a signal came within the time (-1: however long it takes).
+static bool signal_wait(int fd, int timeout_ms) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+    int n;
+    do {
+        n = poll(&p, 1, timeout_ms);
+    } while (n < 0 && errno == EINTR);
+    return n > 0 && read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
+}
+
+// A second signal cuts the drain short: its watcher cancels what still runs.
+struct drain {
+    struct api *api;
+    int signals;
+    _Atomic bool over;
+};
+
+static void *drain_watch(void *arg) {
+    struct drain *d = arg;
+    while (!d->over) {
+        if (signal_wait(d->signals, 50)) {
+            log_warn("stop", "second_signal=true");
+            queries_stop(d->api->queries);
+            break;
+        }
+    }
+    return NULL;
+}
+
+static void drain(struct api *api, int signals) {
+    struct drain d = {.api = api, .signals = signals};
+    int64_t start = clock_mono_us();
+    log_info("stop", "draining=true timeout_ms=%lld", (long long)api->config->http_drain_timeout);
+    api->draining = true;
+    pthread_t watcher = threads_start("drain", drain_watch, &d);
+    bool clean = http_server_drain(api->http, api->config->http_drain_timeout);
+    d.over = true;
+    (void)pthread_join(watcher, NULL);
+    log_info("stop", "clean=%s ms=%lld", clean ? "true" : "false",
+             (long long)((clock_mono_us() - start) / 1000));
+}
+
+// Rows and tokens are in this process: no core files, no ptrace by others.
+static void harden(void) {
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)umask(0077);
+}
+
+static enum err_code serve(struct api *api, struct arena *a, struct err *err) {
+    struct str token;
+    DEFER(closep) int signals = signals_open();
+    TRY(check_exposure(api->config, err));
+    TRY(open_parts(api, a, err));
+    TRY(first_token(api, a, &token, err));
+    if (api->config->server_demo) {
+        TRY(demo_load(api, err));
+    }
+    DEFER(json_decrefp) json_t *document = api_openapi(api);
+    api->openapi = json_text(document, a);
+    TRY(open_http(api, err));
+    print_welcome(api, token);
+    (void)signal_wait(signals, -1);
+    drain(api, signals);
+    return ERR_OK;
+}
+
+enum err_code server_run(const struct config *c, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(16 << 20);
+    struct api api = {.config = c, .start_us = clock_wall_us()};
+    enum log_level level;
+    if (!log_level_parse(c->server_log_level, &level)) {
+        return err_set(err, ERR_INVALID, "log_level must be debug, info, warn or error");
+    }
+    log_set_level(level);
+    harden();
+    enum err_code code = serve(&api, &a, err);
+    close_parts(&api);
+    return code;
+}

@@ -1,0 +1,332 @@
+// Queries: POST /query/sql, and what runs now.
+
+#include "api/api.h"
+#include "base/hash.h"
+#include "query/encode.h"
+
+#define PIECE_BYTES (256U << 10) // an answer goes out in pieces of about this size
+#define PIECE_MAX (64U << 20)    // one chunk of very wide rows may be larger
+#define ROWS_MAX_MOST 1000000000
+
+// A query on its way out. Lives in the request's arena until done.
+struct answer {
+    struct call *call;
+    struct str id; // of the query: the request's may be the client's choice and come twice
+    struct query *query;
+    struct encoder *encoder;
+    struct encode_column *columns;
+    size_t column_count;
+    enum encode_format format;
+    bool whole; // JSON with its frame, not a stream of rows
+    bool began, finished;
+    bool truncated;
+    int64_t rows, rows_max;
+    const struct vec_chunk *chunk; // fetched ahead; NULL: at the end
+    struct err failure;
+};
+
+struct sql_request {
+    struct str sql;
+    int64_t rows_max; // -1: not said
+    bool arrays, big_as_text;
+};
+
+static enum err_code read_format(struct str value, bool *ret_arrays, struct err *err) {
+    if (!str_is(value, "objects") && !str_is(value, "arrays")) {
+        return err_set(err, ERR_INVALID, "format must be objects or arrays");
+    }
+    *ret_arrays = str_is(value, "arrays");
+    return ERR_OK;
+}
+
+static enum err_code read_big(struct str value, bool *ret_text, struct err *err) {
+    if (!str_is(value, "number") && !str_is(value, "string")) {
+        return err_set(err, ERR_INVALID, "big_numbers must be number or string");
+    }
+    *ret_text = str_is(value, "string");
+    return ERR_OK;
+}
+
+static enum err_code read_json(struct call *c, struct sql_request *ret, struct err *err) {
+    static const char *const keys[] = {"sql", "rows_max", "format", "big_numbers", NULL};
+    DEFER(json_decrefp) json_t *body = NULL;
+    struct str text;
+    TRY(api_body_json(c, &body, err));
+    TRY(json_only_keys(body, keys, err));
+    TRY(json_need_str(body, "sql", &text, err));
+    ret->sql = arena_str(c->arena, text);
+    if (json_object_get(body, "rows_max") != NULL) {
+        TRY(json_need_i64(body, "rows_max", &ret->rows_max, err));
+        if (ret->rows_max < 0 || ret->rows_max > ROWS_MAX_MOST) {
+            return err_set(err, ERR_INVALID, "rows_max must be from 0 to %d", ROWS_MAX_MOST);
+        }
+    }
+    if (json_get_str(body, "format", &text)) {
+        TRY(read_format(text, &ret->arrays, err));
+    }
+    if (json_get_str(body, "big_numbers", &text)) {
+        TRY(read_big(text, &ret->big_as_text, err));
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_request(struct call *c, struct sql_request *ret, struct err *err) {
+    struct str type = STR("application/json");
+    struct str media;
+    struct str text;
+    *ret = (struct sql_request){.rows_max = -1};
+    TRY(api_query_number(c, "rows_max", 0, ROWS_MAX_MOST, &ret->rows_max, err));
+    if (http_query(c->http, "format", &text)) {
+        TRY(read_format(text, &ret->arrays, err));
+    }
+    if (http_query(c->http, "big_numbers", &text)) {
+        TRY(read_big(text, &ret->big_as_text, err));
+    }
+    (void)http_header(c->http, "Content-Type", &type);
+    (void)str_cut(&type, ';', &media);
+    if (str_eq_nocase(str_trim(media), STR("text/plain"))) {
+        ret->sql = c->http->body;
+        return ERR_OK;
+    }
+    return read_json(c, ret, err);
+}
+
+// What the client would rather have, by Accept: the first known media type of the highest q.
+static enum err_code choose_format(struct call *c, enum encode_format *ret, bool *ret_whole,
+                                   struct err *err) {
+    static const struct {
+        const char *media;
+        enum encode_format format;
+        bool whole;
+    } known[] = {
+        {"application/json", ENCODE_JSON, true},
+        {"*/*", ENCODE_JSON, true},
+        {"application/*", ENCODE_JSON, true},
+        {"application/x-ndjson", ENCODE_NDJSON, false},
+        {"application/ndjson", ENCODE_NDJSON, false},
+        {"text/csv", ENCODE_CSV, false},
+        {"text/*", ENCODE_CSV, false},
+        {"text/tab-separated-values", ENCODE_TSV, false},
+        {"application/vnd.apache.arrow.stream", ENCODE_ARROW, false},
+    };
+    struct str accept = STR("*/*");
+    struct str item;
+    double best = 0;
+    (void)http_header(c->http, "Accept", &accept);
+    struct str rest = accept;
+    while (str_cut(&rest, ',', &item)) {
+        struct str media;
+        double q = 1;
+        (void)str_cut(&item, ';', &media);
+        ptrdiff_t at = str_find(item, STR("q="));
+        if (at >= 0) {
+            (void)str_to_double(str_trim(str_slice(item, (size_t)at + 2, item.len)), &q);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+            if (q > best && str_eq_nocase(str_trim(media), str_from(known[i].media))) {
+                best = q;
+                *ret = known[i].format;
+                *ret_whole = known[i].whole;
+            }
+        }
+    }
+    if (best <= 0) {
+        return err_set(
+            err, ERR_NOT_ACCEPTABLE,
+            "rows come as application/json, application/x-ndjson, text/csv, "
+            "text/tab-separated-values or application/vnd.apache.arrow.stream, not as " STR_FMT,
+            STR_ARG(accept));
+    }
+    return ERR_OK;
+}
+
+static void answer_end(struct answer *an, const struct err *outcome) {
+    if (an->query != NULL) {
+        query_end(an->query, an->rows, outcome);
+        an->query = NULL;
+    }
+}
+
+static void answer_release(struct call *c) {
+    struct answer *an = c->state;
+    struct err cut = ERR_NONE;
+    http_on_cancel(c->http, NULL, NULL);
+    if (an->query != NULL) { // the client left before the end
+        (void)err_set(&cut, ERR_CANCELLED, "the client hung up");
+        answer_end(an, &cut);
+    }
+    encoder_free(an->encoder);
+}
+
+static void frame_head(struct answer *an, struct buf *out) {
+    size_t count;
+    const struct query_snapshot *snapshots = query_snapshots(an->query, &count);
+    buf_add_cstr(out, "{\"query_id\":");
+    json_quote(out, query_id(an->query));
+    buf_add_cstr(out, ",\"snapshots\":{");
+    for (size_t i = 0; i < count; i++) {
+        buf_add_cstr(out, i == 0 ? "" : ",");
+        json_quote(out, snapshots[i].dataset);
+        buf_printf(out, ":%lld", (long long)snapshots[i].snapshot_id);
+    }
+    buf_add_cstr(out, "},\"columns\":");
+    encode_columns(an->columns, an->column_count, out);
+    buf_add_cstr(out, ",\"rows\":");
+}
+
+static void frame_tail(struct answer *an, struct buf *out) {
+    buf_printf(out, ",\"row_count\":%lld,\"truncated\":%s", (long long)an->rows,
+               an->truncated ? "true" : "false");
+    if (an->truncated) {
+        buf_add_cstr(out, ",\"hint\":\"more rows than rows_max: raise it, or ask for text/csv, "
+                          "application/x-ndjson or application/vnd.apache.arrow.stream, which "
+                          "have no such limit\"");
+    }
+    buf_printf(out, ",\"elapsed_ms\":%.3f}\n", (double)query_elapsed_us(an->query) / 1000.0);
+}
+
+// Encodes what is there of the current chunk and fetches the next.
+static enum err_code answer_chunk(struct answer *an, struct buf *out, struct err *err) {
+    int64_t room = an->rows_max - an->rows;
+    int64_t here = (int64_t)an->chunk->rows;
+    if (here > room) {
+        an->truncated = true;
+        here = room;
+    }
+    if (here > 0) {
+        TRY(encoder_chunk(an->encoder, an->chunk, (size_t)here, out, err));
+        an->rows += here;
+    }
+    if (an->truncated) {
+        an->chunk = NULL;
+        return ERR_OK;
+    }
+    return rows_next(query_rows(an->query), &an->chunk, err);
+}
+
+static enum err_code answer_fill(struct answer *an, struct buf *out, struct err *err) {
+    if (!an->began) {
+        an->began = true;
+        if (an->whole) {
+            frame_head(an, out);
+        }
+        encoder_head(an->encoder, out);
+    }
+    while (an->chunk != NULL && out->len < PIECE_BYTES) {
+        TRY(answer_chunk(an, out, err));
+    }
+    if (an->chunk == NULL) {
+        encoder_tail(an->encoder, out);
+        if (an->whole) {
+            frame_tail(an, out);
+        }
+        an->finished = true;
+    }
+    if (out->overflow) {
+        return err_set(err, ERR_TOO_LARGE, "one row of the answer is larger than %u bytes",
+                       PIECE_MAX);
+    }
+    return ERR_OK;
+}
+
+static enum err_code answer_next(void *ctx, struct buf *out, bool *last, struct err *err) {
+    struct answer *an = ctx;
+    enum err_code code = answer_fill(an, out, err);
+    if (code != ERR_OK) {
+        answer_end(an, err);
+        return code;
+    }
+    *last = an->finished;
+    if (an->finished) {
+        answer_end(an, NULL);
+    }
+    return ERR_OK;
+}
+
+static void request_cancel(void *arg) {
+    struct answer *an = arg;
+    struct err err = ERR_NONE;
+    (void)queries_cancel(an->call->api->queries, an->id, &err);
+}
+
+static void timing_header(struct answer *an) {
+    struct query_timing t = query_timing(an->query);
+    struct call *c = an->call;
+    http_set_header(c->http, "Server-Timing",
+                    arena_printf(c->arena,
+                                 "guard;dur=%.3f, wait;dur=%.3f, plan;dur=%.3f, "
+                                 "start;dur=%.3f, total;dur=%.3f",
+                                 (double)t.guard_us / 1000.0, (double)t.wait_us / 1000.0,
+                                 (double)t.plan_us / 1000.0, (double)t.start_us / 1000.0,
+                                 (double)query_elapsed_us(an->query) / 1000.0));
+}
+
+static void describe_columns(struct answer *an) {
+    struct rows *rows = query_rows(an->query);
+    an->column_count = rows_column_count(rows);
+    an->columns = arena_array(an->call->arena, an->column_count, sizeof(*an->columns));
+    for (size_t i = 0; i < an->column_count; i++) {
+        an->columns[i] =
+            (struct encode_column){rows_column_name(rows, i), rows_column_type(rows, i)};
+    }
+}
+
+enum err_code query_sql(struct call *c, struct err *err) {
+    struct answer *an = arena_alloc(c->arena, sizeof(*an));
+    struct sql_request r;
+    an->call = c;
+    an->id = id_new(c->arena);
+    TRY(read_request(c, &r, err));
+    TRY(choose_format(c, &an->format, &an->whole, err));
+    int64_t most = an->whole ? c->api->config->query_rows_max : INT64_MAX;
+    an->rows_max = r.rows_max >= 0 ? r.rows_max : most;
+    struct query_request q = {.id = an->id, .sql = r.sql, .principal = c->token.principal};
+    c->state = an;
+    c->release = answer_release;
+    http_on_cancel(c->http, request_cancel, an);
+    TRY(query_start(c->api->queries, &q, c->arena, &an->query, err));
+    describe_columns(an);
+    struct encode_options o = {
+        .format = an->format, .arrays = r.arrays, .big_as_text = r.big_as_text};
+    an->encoder = encoder_new(&o, an->columns, an->column_count);
+    enum err_code code = rows_next(query_rows(an->query), &an->chunk, err);
+    if (code != ERR_OK) {
+        answer_end(an, err);
+        return code;
+    }
+    timing_header(an);
+    http_set_header(c->http, "X-Tarn-Query", query_id(an->query));
+    http_answer_stream(c->http, 200, encode_content_type(an->format),
+                       (struct http_stream){an, answer_next});
+    return ERR_OK;
+}
+
+enum err_code query_running(struct call *c, struct err *err) {
+    (void)err;
+    struct query_info *list;
+    size_t count;
+    queries_list(c->api->queries, c->arena, &list, &count);
+    json_t *items = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *j = json_object();
+        json_object_set_new(j, "id", json_new_str(list[i].id));
+        json_object_set_new(j, "principal", json_new_str(list[i].principal));
+        json_object_set_new(j, "state", json_new_str(list[i].state));
+        json_object_set_new(j, "started_at", api_time(list[i].started_us, c->arena));
+        json_object_set_new(j, "elapsed_ms", json_integer(list[i].elapsed_us / 1000));
+        json_array_append_new(items, j);
+    }
+    json_t *j = json_object();
+    json_object_set_new(j, "queries", items);
+    api_json_tree(c, 200, j);
+    return ERR_OK;
+}
+
+enum err_code query_stop(struct call *c, struct err *err) {
+    TRY(queries_cancel(c->api->queries, c->param, err));
+    json_t *j = json_object();
+    json_object_set_new(j, "id", json_new_str(c->param));
+    json_object_set_new(j, "stopped", json_true());
+    api_json_tree(c, 200, j);
+    return ERR_OK;
+}

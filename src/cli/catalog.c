@@ -1,0 +1,406 @@
+// ls, describe, rm, rename, token, journal show and version: what exists at the server, and its
+// names.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/table.h"
+#include "engine/engine.h"
+
+enum { PAGE_ROWS = 500, JOURNAL_ROWS = 100, OUT_BYTES_MAX = 256 << 20 };
+
+// Cells of a table from members of an object; what is absent is an empty cell.
+
+static void cell_str(struct table *t, const json_t *j, const char *key) {
+    struct str text = STR_NONE;
+    (void)json_get_str(j, key, &text);
+    table_cell(t, text);
+}
+
+static void cell_number(struct table *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    const bool known = json_get_i64(j, key, &number);
+    table_cell(t, known ? table_number(number, t->arena) : STR_NONE);
+}
+
+static void cell_bytes(struct table *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    const bool known = json_get_i64(j, key, &number);
+    table_cell(t, known ? table_bytes(number, t->arena) : STR_NONE);
+}
+
+// Identifiers and versions, as a number without commas or as a text.
+static void cell_id(struct table *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    if (json_get_i64(j, key, &number)) {
+        table_cellf(t, "%" PRId64, number);
+    } else {
+        cell_str(t, j, key);
+    }
+}
+
+// A time to the second: a text as it came, or a number of milliseconds.
+static void cell_time(struct table *t, const json_t *j, const char *key) {
+    struct str text = STR_NONE;
+    int64_t number = 0;
+    if (json_get_i64(j, key, &number)) {
+        text = clock_rfc3339(number * 1000, t->arena);
+    } else {
+        (void)json_get_str(j, key, &text);
+    }
+    const ptrdiff_t dot = str_find_char(text, '.');
+    if (dot > 0) {
+        text = arena_printf(t->arena, STR_FMT "Z", (int)dot, text.ptr);
+    }
+    table_cell(t, text);
+}
+
+// A list of texts, separated by commas.
+static void cell_list(struct table *t, const json_t *j, const char *key) {
+    const json_t *list = json_object_get(j, key);
+    struct str text = STR_NONE;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *item = json_string_value(json_array_get(list, i));
+        text = arena_printf(t->arena, STR_FMT "%s%s", STR_ARG(text), i > 0 ? "," : "",
+                            item ? item : "?");
+    }
+    table_cell(t, text);
+}
+
+// A column of a listing: its name at the top, the member that fills it, and how.
+struct list_column {
+    const char *name, *key;
+    void (*cell)(struct table *t, const json_t *j, const char *key);
+    bool right;
+};
+
+struct listing {
+    const char *path;   // GET
+    const char *member; // the array of the answer
+    const struct list_column *columns;
+    size_t column_count;
+};
+
+static void add_columns(struct table *t, const struct list_column *columns, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        table_column(t, str_from(columns[i].name), columns[i].right);
+    }
+}
+
+static void add_rows(struct table *t, const struct list_column *columns, size_t count,
+                     const json_t *rows) {
+    for (size_t row = 0; row < json_array_size(rows); row++) {
+        for (size_t i = 0; i < count; i++) {
+            columns[i].cell(t, json_array_get(rows, row), columns[i].key);
+        }
+    }
+}
+
+// Asks page by page until `limit` rows are there; the trees stay in `pages`, whose texts are shown.
+static enum err_code list_all(struct client *c, const struct listing *l, int64_t limit,
+                              json_t *pages, struct err *err) {
+    struct str cursor = STR_NONE;
+    int64_t got = 0;
+    do {
+        DEFER(buf_release) struct buf path = BUF(1 << 16);
+        json_t *page = NULL;
+        json_t *rows = NULL;
+        char text[32];
+        snprintf(text, sizeof(text), "%" PRId64, MIN(limit - got, PAGE_ROWS));
+        buf_add_cstr(&path, l->path);
+        client_parameter(&path, "limit", str_from(text));
+        if (cursor.len > 0) {
+            client_parameter(&path, "cursor", cursor);
+        }
+        TRY(client_json(c, "GET", buf_str(&path), NULL, &page, err));
+        json_array_append_new(pages, page);
+        TRY(json_need_array(page, l->member, &rows, err));
+        got += (int64_t)json_array_size(rows);
+        cursor = STR_NONE;
+        (void)json_get_str(page, "next", &cursor);
+    } while (cursor.len > 0 && got < limit);
+    return ERR_OK;
+}
+
+static enum err_code list_show(const struct args *a, const struct listing *l, int64_t limit,
+                               struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    DEFER(json_decrefp) json_t *pages = json_array();
+    DEFER(client_closep) struct client *c = NULL;
+    struct table t = TABLE(a->arena);
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(list_all(c, l, limit, pages, err));
+    add_columns(&t, l->columns, l->column_count);
+    for (size_t i = 0; i < json_array_size(pages); i++) {
+        const json_t *rows = json_object_get(json_array_get(pages, i), l->member);
+        for (size_t j = 0; args_flag(a, "json") && j < json_array_size(rows); j++) {
+            buf_add_str(&out, json_text(json_array_get(rows, j), a->arena));
+            buf_add_char(&out, '\n');
+        }
+        add_rows(&t, l->columns, l->column_count, rows);
+    }
+    if (!args_flag(a, "json")) {
+        table_print(&t, 0, 0, &out);
+    }
+    return table_write(&out, err);
+}
+
+enum err_code cli_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"name", "name", cell_str, false},     {"rows", "rows", cell_number, true},
+        {"size", "bytes", cell_bytes, true},   {"files", "files", cell_number, true},
+        {"bucket", "bucket", cell_str, false}, {"updated", "updated_at", cell_time, false},
+    };
+    static const struct listing datasets = {"/catalog/datasets", "datasets", columns,
+                                            ARRAY_LEN(columns)};
+    return list_show(a, &datasets, INT64_MAX, err);
+}
+
+enum err_code cli_token_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"id", "id", cell_id, false},
+        {"principal", "principal", cell_str, false},
+        {"roles", "roles", cell_list, false},
+        {"created", "created_at", cell_time, false},
+        {"expires", "expires_at", cell_time, false},
+        {"last used", "last_used_at", cell_time, false},
+    };
+    static const struct listing tokens = {"/auth/tokens", "tokens", columns, ARRAY_LEN(columns)};
+    return list_show(a, &tokens, INT64_MAX, err);
+}
+
+enum err_code cli_journal_show(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"seq", "seq", cell_id, true},         {"time", "time", cell_time, false},
+        {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
+        {"target", "target", cell_str, false}, {"reason", "reason", cell_str, false},
+    };
+    static const struct listing journal = {"/journal", "entries", columns, ARRAY_LEN(columns)};
+    int64_t limit = 0;
+    TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
+    return list_show(a, &journal, limit, err);
+}
+
+static void dataset_path(const char *name, const char *below, struct buf *path) {
+    buf_add_cstr(path, "/catalog/datasets/by-name/");
+    client_escape(path, str_from(name));
+    buf_add_cstr(path, below);
+}
+
+// What describe says first: a name and a value a line.
+static void describe_facts(const struct args *a, const json_t *j, struct buf *out) {
+    static const struct list_column facts[] = {
+        {"name", "name", cell_str, false},
+        {"bucket", "bucket", cell_str, false},
+        {"location", "location", cell_str, false},
+        {"metadata", "metadata_location", cell_str, false},
+        {"fingerprint", "fingerprint", cell_str, false},
+        {"rows", "rows", cell_number, false},
+        {"size", "bytes", cell_bytes, false},
+        {"snapshot", "snapshot", cell_id, false},
+        {"created", "created_at", cell_time, false},
+        {"updated", "updated_at", cell_time, false},
+    };
+    struct table t = TABLE(a->arena);
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+        facts[i].cell(&t, j, facts[i].key);
+        const struct str value = t.cells[i];
+        buf_printf(out, "%-12s " STR_FMT "\n", facts[i].name, STR_ARG(value));
+    }
+    buf_printf(out, "%-12s %zu\n", "files", json_array_size(json_object_get(j, "objects")));
+}
+
+static void cell_required(struct table *t, const json_t *j, const char *key) {
+    bool required = false;
+    (void)json_get_bool(j, key, &required);
+    table_cell(t, required ? STR("not null") : STR_NONE);
+}
+
+static void describe_part(const struct args *a, const struct list_column *columns, size_t count,
+                          const json_t *rows, struct buf *out) {
+    struct table t = TABLE(a->arena);
+    add_columns(&t, columns, count);
+    add_rows(&t, columns, count, rows);
+    buf_add_char(out, '\n');
+    table_print(&t, 0, 0, out);
+}
+
+enum err_code cli_describe(const struct args *a, struct err *err) {
+    static const struct list_column fields[] = {{"id", "id", cell_id, true},
+                                                {"column", "name", cell_str, false},
+                                                {"type", "type", cell_str, false},
+                                                {"", "required", cell_required, false}};
+    static const struct list_column snapshots[] = {{"sequence", "sequence_number", cell_id, true},
+                                                   {"snapshot", "id", cell_id, true},
+                                                   {"time", "timestamp", cell_time, false},
+                                                   {"operation", "operation", cell_str, false},
+                                                   {"rows", "rows", cell_number, true},
+                                                   {"added", "added_rows", cell_number, true}};
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    DEFER(json_decrefp) json_t *j = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    client_start();
+    TRY(client_open(a, &c, err));
+    dataset_path(a->words[0], "", &path);
+    TRY(client_json(c, "GET", buf_str(&path), NULL, &j, err));
+    if (args_flag(a, "json")) {
+        buf_add_str(&out, json_text(j, a->arena));
+        buf_add_char(&out, '\n');
+        return table_write(&out, err);
+    }
+    describe_facts(a, j, &out);
+    const json_t *schema = json_object_get(j, "schema");
+    describe_part(a, fields, ARRAY_LEN(fields), json_object_get(schema, "fields"), &out);
+    describe_part(a, snapshots, ARRAY_LEN(snapshots), json_object_get(j, "snapshots"), &out);
+    return table_write(&out, err);
+}
+
+// On a terminal asks; a script has said what it wants.
+static bool confirmed(const struct args *a, const char *what) {
+    char line[16] = "";
+    if (args_flag(a, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        return true;
+    }
+    fprintf(stderr, "Delete %s? [y/N] ", what);
+    return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+enum err_code cli_rm(const struct args *a, struct err *err) {
+    DEFER(client_closep) struct client *c = NULL;
+    client_start();
+    TRY(client_open(a, &c, err));
+    for (size_t i = 0; i < a->word_count; i++) {
+        DEFER(buf_release) struct buf path = BUF(1 << 16);
+        DEFER(json_decrefp) json_t *answer = NULL;
+        if (!confirmed(a, a->words[i])) {
+            return err_set(err, client_interrupted() ? ERR_CANCELLED : ERR_REFUSED,
+                           "%s was not deleted", a->words[i]);
+        }
+        dataset_path(a->words[i], "", &path);
+        TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
+        fprintf(stderr, "%s is deleted\n", a->words[i]);
+    }
+    return ERR_OK;
+}
+
+enum err_code cli_rename(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    DEFER(buf_release) struct buf body = BUF(1 << 16);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    struct jsonw w = JSONW(&body);
+    client_start();
+    TRY(client_open(a, &c, err));
+    dataset_path(a->words[0], "/rename", &path);
+    jsonw_object(&w);
+    jsonw_field_str(&w, "to", str_from(a->words[1]));
+    jsonw_end_object(&w);
+    TRY(client_json(c, "POST", buf_str(&path), &body, &answer, err));
+    fprintf(stderr, "%s is now %s\n", a->words[0], a->words[1]);
+    return ERR_OK;
+}
+
+// "30d", "12h", or a time: what the server takes as expires_at.
+static enum err_code expiry(const char *text, struct arena *a, struct str *ret, struct err *err) {
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'m', 60}, {'h', 3600}, {'d', 86400}};
+    const struct str s = str_from(text);
+    int64_t number = 0;
+    int64_t time_us = 0;
+    for (size_t i = 0; i < ARRAY_LEN(units) && s.len > 1; i++) {
+        const bool is_unit = s.ptr[s.len - 1] == units[i].letter;
+        if (is_unit && str_to_i64(str_slice(s, 0, s.len - 1), &number) && number > 0 &&
+            number < 1000000) {
+            *ret = clock_rfc3339(clock_wall_us() + number * units[i].seconds * 1000000, a);
+            return ERR_OK;
+        }
+    }
+    if (!clock_parse(s, &time_us)) {
+        return err_set(err, ERR_INVALID,
+                       "--expires is a time from now (12h, 30d) or a date (2030-01-31), not "
+                       "\"%.40s\"",
+                       text);
+    }
+    *ret = clock_rfc3339(time_us, a);
+    return ERR_OK;
+}
+
+enum err_code cli_token_create(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf body = BUF(1 << 16);
+    DEFER(buf_release) struct buf out = BUF(1 << 16);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    struct jsonw w = JSONW(&body);
+    struct str token = STR_NONE;
+    struct str id = STR_NONE;
+    struct str expires = STR_NONE;
+    if (args_value(a, "expires")) {
+        TRY(expiry(args_value(a, "expires"), a->arena, &expires, err));
+    }
+    client_start();
+    TRY(client_open(a, &c, err));
+    jsonw_object(&w);
+    jsonw_field_str(&w, "principal", str_from(a->words[0]));
+    jsonw_key(&w, STR("roles"));
+    jsonw_array(&w);
+    for (size_t i = 0; i < a->given_count; i++) {
+        if (strcmp(a->given[i].name, "role") == 0) {
+            jsonw_str(&w, a->given[i].value);
+        }
+    }
+    if (!args_flag(a, "role")) {
+        jsonw_str(&w, STR("admin"));
+    }
+    jsonw_end_array(&w);
+    if (expires.len > 0) {
+        jsonw_field_str(&w, "expires_at", expires);
+    }
+    jsonw_end_object(&w);
+    TRY(client_json(c, "POST", STR("/auth/tokens"), &body, &answer, err));
+    TRY(json_need_str(answer, "token", &token, err));
+    TRY(json_need_str(answer, "id", &id, err));
+    buf_printf(&out, STR_FMT "\n", STR_ARG(token));
+    fprintf(stderr, "token " STR_FMT " for %s; it is shown only now\n", STR_ARG(id), a->words[0]);
+    return table_write(&out, err);
+}
+
+enum err_code cli_token_rm(const struct args *a, struct err *err) {
+    DEFER(client_closep) struct client *c = NULL;
+    client_start();
+    TRY(client_open(a, &c, err));
+    for (size_t i = 0; i < a->word_count; i++) {
+        DEFER(buf_release) struct buf path = BUF(1 << 16);
+        DEFER(json_decrefp) json_t *answer = NULL;
+        buf_add_cstr(&path, "/auth/tokens/");
+        client_escape(&path, str_from(a->words[i]));
+        TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
+        fprintf(stderr, "token %s is revoked\n", a->words[i]);
+    }
+    return ERR_OK;
+}
+
+enum err_code cli_version(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(1 << 20);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    if (!args_flag(a, "server")) {
+        buf_printf(&out, "tarn %s (commit %s, engine %s)\n", version_text(), version_commit(),
+                   engine_version());
+        return table_write(&out, err);
+    }
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(client_json(c, "GET", STR("/version"), NULL, &answer, err));
+    buf_add_str(&out, json_text(answer, a->arena));
+    buf_add_char(&out, '\n');
+    return table_write(&out, err);
+}

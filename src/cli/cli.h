@@ -1,0 +1,30 @@
+// The commands: what runs behind each row of the table in main.c.
+//
+// A command writes data to standard output and talk to standard error. A failure goes up; main
+// prints its message, unless it is empty because the command has said it itself.
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+#include "cli/args.h"
+
+MUST_CHECK enum err_code cli_ingest(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_query(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_bench(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_describe(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_rm(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_rename(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_token_create(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_token_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_token_rm(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_journal_show(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_journal_verify(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_doctor(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_version(const struct args *a, struct err *err);
+
+// The lawful dataset name for a file: "/x/Flights 2024.csv.gz" gives "flights_2024". Empty when
+// nothing of the name is left.
+struct str cli_dataset_name(struct str path, struct arena *a);
+// The line of a statement with a caret under the byte at position, for standard error.
+void cli_caret(struct str sql, int64_t position, struct buf *out);

@@ -1,0 +1,256 @@
+// The command line: one table of commands, from which help, manual page and completion come too.
+#include <stdio.h>
+#include <string.h>
+
+#include "api/server.h"
+#include "base/config.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/help.h"
+#include "cli/table.h"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_ERROR = 1,
+    EXIT_USAGE = 2,
+    EXIT_NOT_FOUND = 3,
+    EXIT_DENIED = 4,
+    EXIT_CONFLICT = 5,
+    EXIT_UNAVAILABLE = 6,
+    EXIT_INTERRUPTED = 130,
+    ARENA_BYTES = 1 << 30,
+    HELP_BYTES_MAX = 1 << 20,
+};
+
+#define OPTION_JSON                                                                                \
+    { "json", 0, false, NULL, "Print the server's JSON." }
+#define OPTION_DATA                                                                                \
+    { "data", 0, false, "DIR", "Data folder. Default: TARN_DATA, else ./tarn-data." }
+#define OPTION_YES                                                                                 \
+    { "yes", 'y', false, NULL, "Do not ask." }
+#define OPTIONS_END                                                                                \
+    { NULL, 0, false, NULL, NULL }
+
+static const struct args_option ingest_options[] = {
+    {"dataset", 'd', false, "NAME", "Dataset of all files. Default: each file's name."},
+    {"mode", 'm', false, "create|append|replace", "What to do with the dataset. Default: create."},
+    {"format", 0, false, "auto|csv|tsv|json|ndjson|parquet", "Format of the files. Default: auto."},
+    {"on-error", 0, false, "fail|reject", "Bad rows: stop, or leave them out. Default: fail."},
+    {"evolve", 0, false, NULL, "Let new columns and wider types change the schema."},
+    {"header", 0, false, "yes|no", "Is the first line the header? Default: looked at."},
+    {"delimiter", 0, false, "CHAR", "What separates fields. Default: looked at."},
+    {"quote", 0, false, "CHAR", "What encloses fields. Default: looked at."},
+    {"encoding", 0, false, "NAME", "utf-8, utf-16 or latin-1. Default: looked at."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option query_options[] = {
+    {"file", 'f', false, "FILE", "Read the statement from a file."},
+    {"output", 'o', false, "table|csv|tsv|json|ndjson|arrow|markdown",
+     "Form of the rows. Default: table."},
+    {"max-rows", 'n', false, "N", "Rows at most. Default: as the server is configured."},
+    {"full", 0, false, NULL, "Show long cells whole."},
+    OPTIONS_END,
+};
+
+static const struct args_option list_options[] = {OPTION_JSON, OPTIONS_END};
+
+static const struct args_option rm_options[] = {OPTION_YES, OPTIONS_END};
+
+static const struct args_option token_create_options[] = {
+    {"role", 0, false, "ROLE", "Role of the token; may be given again. Default: admin."},
+    {"expires", 0, false, "TIME", "When it ends: 12h, 30d or 2030-01-31. Default: never."},
+    OPTIONS_END,
+};
+
+static const struct args_option verify_options[] = {OPTION_DATA, OPTIONS_END};
+
+static const struct args_option journal_show_options[] = {
+    {"limit", 'n', false, "N", "Entries at most. Default: 100."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option doctor_options[] = {
+    {"verbose", 'v', false, NULL, "Also print the configuration and where it came from."},
+    OPTIONS_END,
+};
+
+static const struct args_option bench_options[] = {
+    {"requests", 'n', false, "N", "How often the statement is sent. Default: 1000."},
+    {"clients", 'c', false, "C", "Connections at once. Default: 8."},
+    OPTIONS_END,
+};
+
+static const struct args_option version_options[] = {
+    {"server", 0, false, NULL, "Ask the server for its version instead."},
+    OPTIONS_END,
+};
+
+static const struct args_option help_options[] = {
+    {"man", 0, false, NULL, "Print the manual page: tarn help --man | man -l -"},
+    OPTIONS_END,
+};
+
+static enum err_code run_serve(const struct args *a, struct err *err) {
+    struct config config = {0};
+    TRY(config_load(a->config_argc, a->config_argv, a->arena, &config, err));
+    return server_run(&config, err);
+}
+
+static enum err_code run_completion(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(HELP_BYTES_MAX);
+    TRY(help_completion(a->commands, a->words[0], &out, err));
+    return table_write(&out, err);
+}
+
+static enum err_code run_help(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(HELP_BYTES_MAX);
+    size_t taken = 0;
+    const struct command *c = args_command_find(a->commands, a->word_count, a->words, &taken);
+    if (args_flag(a, "man")) {
+        help_man(a->commands, &out);
+    } else if (c) {
+        help_command(c, &out);
+    } else if (a->word_count == 0) {
+        help_program(a->commands, &out);
+    } else if (args_is_group(a->commands, a->words[0])) {
+        help_group(a->commands, a->words[0], &out);
+    } else {
+        const char *near = args_command_nearest(a->commands, a->words[0]);
+        return err_set(err, ERR_INVALID, "unknown command \"%.100s\"; %s%s\"%s", a->words[0],
+                       near ? "did you mean \"tarn help " : "try \"tarn --help", near ? near : "",
+                       near ? "?" : "");
+    }
+    return table_write(&out, err);
+}
+
+static const struct command commands[] = {
+    {"serve", "", "Start the server.",
+     "Serves until Ctrl-C or SIGTERM, then lets running requests end. The first start makes the\n"
+     "data folder and an admin token, which is printed once and kept in DIR/admin.token.\n\n"
+     "  tarn serve --data /srv/tarn --listen 127.0.0.1:8787\n"
+     "  tarn serve --demo",
+     NULL, COMMAND_CONFIG, 0, 0, run_serve},
+    {"ingest", "FILE...", "Send files into datasets.",
+     "Each file becomes its own dataset, named after it, unless --dataset names one: then the\n"
+     "files are appended in order. FILE may be - for standard input. Files packed with gzip or\n"
+     "zstd are unpacked by the server.\n\n"
+     "  tarn ingest flights.csv airports.parquet\n"
+     "  tarn ingest --dataset flights --mode append 2024-*.csv\n"
+     "  zcat log.ndjson.gz | tarn ingest --dataset log --format ndjson -",
+     ingest_options, COMMAND_CLIENT, 1, COMMAND_MANY, cli_ingest},
+    {"query", "[SQL|-]", "Run a statement and print its rows.",
+     "The statement is one SELECT, given as one word, in a file, or on standard input with -.\n"
+     "csv, tsv, ndjson and arrow stream; the other forms are laid out when all rows are there.\n\n"
+     "  tarn query 'SELECT city, count(*) FROM candidates GROUP BY ALL'\n"
+     "  tarn query -o csv -f report.sql >report.csv",
+     query_options, COMMAND_CLIENT, 0, 1, cli_query},
+    {"ls", "", "List the datasets.", "", list_options, COMMAND_CLIENT, 0, 0, cli_ls},
+    {"describe", "NAME", "Show a dataset: columns, size, snapshots.", "", list_options,
+     COMMAND_CLIENT, 1, 1, cli_describe},
+    {"rm", "NAME...", "Delete datasets.", "On a terminal it asks before each.", rm_options,
+     COMMAND_CLIENT, 1, COMMAND_MANY, cli_rm},
+    {"rename", "NAME NEW-NAME", "Rename a dataset.", "", NULL, COMMAND_CLIENT, 2, 2, cli_rename},
+    {"token create", "PRINCIPAL", "Make a token and print it.",
+     "The token goes to standard output and is shown only this once.\n\n"
+     "  tarn token create nightly-job --expires 30d >job.token",
+     token_create_options, COMMAND_CLIENT, 1, 1, cli_token_create},
+    {"token ls", "", "List the tokens, without their secrets.", "", list_options, COMMAND_CLIENT, 0,
+     0, cli_token_ls},
+    {"token rm", "ID...", "Revoke tokens.", "", NULL, COMMAND_CLIENT, 1, COMMAND_MANY,
+     cli_token_rm},
+    {"journal show", "", "List what was changed, by whom and why.", "", journal_show_options,
+     COMMAND_CLIENT, 0, 0, cli_journal_show},
+    {"journal verify", "", "Check the catalog log of a data folder.",
+     "Reads every record and checkpoint and follows the chain of their hashes; no server is\n"
+     "needed. If an object is wrong, it is named and the exit code is 1.",
+     verify_options, 0, 0, 0, cli_journal_verify},
+    {"doctor", "", "Check configuration, data folder, engine and address.",
+     "Takes the options of serve and says what a server started with them would meet. The exit\n"
+     "code is 1 when a check fails.",
+     doctor_options, COMMAND_CONFIG, 0, 0, cli_doctor},
+    {"bench", "[SQL]", "Measure requests per second and latency of a statement.",
+     "  tarn bench 'SELECT count(*) FROM placements' -n 500 -c 4", bench_options, COMMAND_CLIENT, 0,
+     1, cli_bench},
+    {"version", "", "Print the version.", "", version_options, COMMAND_CLIENT, 0, 0, cli_version},
+    {"completion", "bash|zsh|fish", "Print the completion for a shell.",
+     "  source <(tarn completion bash)", NULL, 0, 1, 1, run_completion},
+    {"help", "[COMMAND]", "Show help, or the manual page.", "", help_options, 0, 0, 2, run_help},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
+static int exit_code(enum err_code code) {
+    switch (code) {
+    case ERR_OK:
+        return EXIT_DONE;
+    case ERR_INVALID:
+        return EXIT_USAGE;
+    case ERR_NOT_FOUND:
+        return EXIT_NOT_FOUND;
+    case ERR_UNAUTHENTICATED:
+    case ERR_DENIED:
+        return EXIT_DENIED;
+    case ERR_CONFLICT:
+    case ERR_EXISTS:
+    case ERR_SCHEMA:
+        return EXIT_CONFLICT;
+    case ERR_BUSY:
+        return EXIT_UNAVAILABLE;
+    case ERR_CANCELLED:
+        return client_interrupted() ? EXIT_INTERRUPTED : EXIT_ERROR;
+    default:
+        return EXIT_ERROR;
+    }
+}
+
+// The message on standard error; what a server sent cannot steer the terminal.
+static int report(const struct err *err) {
+    char line[sizeof(err->msg)];
+    size_t len = 0;
+    for (const char *c = err->msg; *c; c++) {
+        const bool control = ((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F;
+        line[len++] = control ? '?' : *c;
+    }
+    if (len > 0) {
+        fprintf(stderr, "tarn: %.*s\n", (int)len, line);
+    }
+    return exit_code(err->code);
+}
+
+static enum err_code show_help(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(HELP_BYTES_MAX);
+    if (a->command) {
+        help_command(a->command, &out);
+    } else if (a->group) {
+        help_group(commands, a->group, &out);
+    } else {
+        help_program(commands, &out);
+    }
+    return table_write(&out, err);
+}
+
+static enum err_code run(int argc, char **argv, struct err *err) {
+    DEFER(arena_release) struct arena arena = ARENA(ARENA_BYTES);
+    char version[] = "version";
+    char *version_argv[] = {version};
+    struct args args = {0};
+    if (argc > 0 && strcmp(argv[0], "--version") == 0) {
+        argc = 1;
+        argv = version_argv;
+    }
+    TRY(args_parse(commands, argc, argv, &arena, &args, err));
+    return args.help ? show_help(&args, err) : args.command->run(&args, err);
+}
+
+int main(int argc, char **argv) {
+    struct err err = ERR_NONE;
+    if (argc < 2) {
+        DEFER(buf_release) struct buf out = BUF(HELP_BYTES_MAX);
+        help_program(commands, &out);
+        fputs(out.ptr, stderr);
+        return EXIT_USAGE;
+    }
+    return run(argc - 1, argv + 1, &err) == ERR_OK ? EXIT_DONE : report(&err);
+}

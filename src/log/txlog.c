@@ -3,12 +3,12 @@
 #define _GNU_SOURCE // a lock that lets the writer through
 #include "log/txlog_int.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/threads.h"
+
+#include <stdlib.h>
 
 enum { REFRESH_STEP_US = 20 * 1000, TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000 };
 

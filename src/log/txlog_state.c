@@ -2,21 +2,9 @@
 
 #include "log/txlog_int.h"
 
+#include "base/hashmap.h"
+
 #include <stdlib.h>
-
-#define uthash_malloc(size) xmalloc(size)
-#define HASH_FUNCTION(key, len, hash) ((hash) = hash_key(key, len))
-#include <uthash.h>
-
-// FNV-1a, 32 bits.
-static unsigned hash_key(const void *key, size_t len) {
-    const unsigned char *bytes = key;
-    unsigned hash = 2166136261U;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * 16777619U;
-    }
-    return hash;
-}
 
 struct slot {
     struct txlog_entity entity;
@@ -32,8 +20,7 @@ struct txlog_state *txlog_state_new(void) {
     return xcalloc(1, sizeof(struct txlog_state));
 }
 
-static void slot_free(struct txlog_state *state, struct slot *slot) {
-    HASH_DEL(state->slots, slot);
+static void slot_free(struct slot *slot) {
     json_decref(slot->entity.value);
     free(slot->key);
     free(slot);
@@ -43,10 +30,12 @@ void txlog_state_free(struct txlog_state *state) {
     if (!state) {
         return;
     }
-    struct slot *slot = NULL;
-    struct slot *next = NULL;
-    HASH_ITER(hh, state->slots, slot, next) {
-        slot_free(state, slot);
+    struct slot *slot = state->slots;
+    HASH_CLEAR(hh, state->slots); // the table; the slots stay linked
+    while (slot) {
+        struct slot *next = slot->hh.next;
+        slot_free(slot);
+        slot = next;
     }
     free(state);
 }
@@ -84,7 +73,8 @@ void txlog_state_set(struct txlog_state *state, struct str key, uint64_t version
     struct slot *slot = slot_find(state, key);
     if (!value) {
         if (slot) {
-            slot_free(state, slot);
+            HASH_DEL(state->slots, slot);
+            slot_free(slot);
         }
         return;
     }

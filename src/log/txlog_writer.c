@@ -4,13 +4,13 @@
 
 #include "log/txlog_int.h"
 
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/threads.h"
+
+#include <unistd.h>
 
 enum { PUT_TRIES = 5 };
 
@@ -33,20 +33,25 @@ static void finish_all(struct txlog *l, struct batch *b, const struct err *err) 
     b->count = 0;
 }
 
-static void finish_written(struct txlog *l, struct batch *b, uint64_t seq, int64_t time_us) {
-    counter_add(COUNTER_log_records, 1);
-    counter_add(COUNTER_log_transactions, (int64_t)b->count);
-    for (size_t i = 0; i < b->count; i++) {
-        b->waiters[i]->seq = seq;
-        b->waiters[i]->time_us = time_us;
-    }
-    finish_all(l, b, &ERR_NONE);
+// Writing works, and perhaps a checkpoint is due.
+static void note_written(struct txlog *l, uint64_t seq) {
     LOCKED(&l->lock);
     l->write_trouble = ERR_NONE;
     if (seq >= l->checkpoint_seq + (uint64_t)MAX(l->options.checkpoint_every, 1)) {
         l->checkpoint_due = true;
         CHECK(pthread_cond_signal(&l->wake_keeper) == 0);
     }
+}
+
+static void finish_written(struct txlog *l, struct batch *b, uint64_t seq, int64_t time_us) {
+    counter_add(COUNTER_log_records, 1);
+    counter_add(COUNTER_log_transactions, (int64_t)b->count);
+    note_written(l, seq);
+    for (size_t i = 0; i < b->count; i++) {
+        b->waiters[i]->seq = seq;
+        b->waiters[i]->time_us = time_us;
+    }
+    finish_all(l, b, &ERR_NONE);
 }
 
 // Turns away what the state, or an earlier transaction of the batch, does not allow.

@@ -2,9 +2,9 @@
 
 #include "store/store.h"
 
-#include <sys/stat.h>
-
 #include "base/counters.h"
+
+#include <sys/stat.h>
 
 enum { NAME_BYTES_MAX = 1024, PART_BYTES_MAX = 255, LIST_ENTRIES_MAX = 10000 };
 
@@ -88,15 +88,15 @@ void store_closep(struct store **s) {
 
 enum err_code store_get(struct store *s, struct str name, struct arena *a, struct str *ret,
                         struct err *err) {
-    return store_get_range(s, name, 0, UINT64_MAX, a, ret, err);
+    return store_get_range(s, name, STORE_WHOLE, a, ret, err);
 }
 
-enum err_code store_get_range(struct store *s, struct str name, uint64_t offset, uint64_t len,
+enum err_code store_get_range(struct store *s, struct str name, struct store_range range,
                               struct arena *a, struct str *ret, struct err *err) {
     TRY(store_check_name(name, err));
     struct str data = STR_NONE;
     counter_add(COUNTER_store_gets, 1);
-    TRY(counted(s->ops->get(s, name, offset, len, a, &data, err)));
+    TRY(counted(s->ops->get(s, name, range, a, &data, err)));
     counter_add(COUNTER_store_bytes_read, (int64_t)data.len);
     *ret = data;
     return ERR_OK;
@@ -139,14 +139,19 @@ enum err_code store_put_file(struct store *s, struct str name, const char *path,
     return ERR_OK;
 }
 
-enum err_code store_list(struct store *s, struct str prefix, struct str after, size_t max,
-                         struct arena *a, struct store_list *ret, struct err *err) {
-    if (max < 1 || max > LIST_ENTRIES_MAX) {
+enum err_code store_list_page(struct store *s, const struct store_page *page, struct arena *a,
+                              struct store_list *ret, struct err *err) {
+    if (page->max < 1 || page->max > LIST_ENTRIES_MAX) {
         return err_set(err, ERR_INVALID, "a listing has 1 to %d entries, not %zu", LIST_ENTRIES_MAX,
-                       max);
+                       page->max);
     }
     counter_add(COUNTER_store_lists, 1);
-    return counted(s->ops->list(s, prefix, after, max, a, ret, err));
+    return counted(s->ops->list(s, page, a, ret, err));
+}
+
+enum err_code store_list(struct store *s, struct str prefix, struct str after, size_t max,
+                         struct arena *a, struct store_list *ret, struct err *err) {
+    return store_list_page(s, &(struct store_page){prefix, after, max}, a, ret, err);
 }
 
 enum err_code store_delete(struct store *s, struct str name, struct err *err) {

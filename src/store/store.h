@@ -35,18 +35,32 @@ struct store_list {
     struct str next; // pass as `after` for the next page; empty at the end
 };
 
+// Bytes [offset, offset+len) of an object; len UINT64_MAX is all the rest.
+struct store_range {
+    uint64_t offset, len;
+};
+
+#define STORE_WHOLE ((struct store_range){0, UINT64_MAX})
+
+// What to list: at most max entries (1 to 10000) whose name starts with prefix (any bytes, "" for
+// all) and is greater than `after`.
+struct store_page {
+    struct str prefix, after;
+    size_t max;
+};
+
 struct store_ops {
     const char *name; // "folder", "memory", "fault"
     void (*close)(struct store *s);
-    enum err_code (*get)(struct store *s, struct str name, uint64_t offset, uint64_t len,
+    enum err_code (*get)(struct store *s, struct str name, struct store_range range,
                          struct arena *a, struct str *ret, struct err *err);
     enum err_code (*size)(struct store *s, struct str name, uint64_t *ret, struct err *err);
     enum err_code (*put)(struct store *s, struct str name, struct str data, bool only_new,
                          struct err *err);
     enum err_code (*put_file)(struct store *s, struct str name, const char *path, bool only_new,
                               struct err *err);
-    enum err_code (*list)(struct store *s, struct str prefix, struct str after, size_t max,
-                          struct arena *a, struct store_list *ret, struct err *err);
+    enum err_code (*list)(struct store *s, const struct store_page *page, struct arena *a,
+                          struct store_list *ret, struct err *err);
     enum err_code (*del)(struct store *s, struct str name, struct err *err);
     enum err_code (*local)(struct store *s, struct str name, struct arena *a, struct str *ret,
                            struct err *err);
@@ -66,15 +80,14 @@ struct store *store_memory_new(void);
 void store_close(struct store *s); // takes NULL
 void store_closep(struct store **s);
 
-// Bytes [offset, offset+len), cut at the end of the object; len UINT64_MAX is all the rest.
-// ERR_NOT_FOUND; ERR_INVALID when offset is past the end. At most STORE_GET_MAX bytes
-// (ERR_TOO_LARGE); *ret lives as long as the arena.
+// The whole object, or a range of it that is cut at the object's end. ERR_NOT_FOUND; ERR_INVALID
+// when the offset is past the end. At most STORE_GET_MAX bytes (ERR_TOO_LARGE); *ret lives as long
+// as the arena.
 #define STORE_GET_MAX (1ULL << 30)
 MUST_CHECK enum err_code store_get(struct store *s, struct str name, struct arena *a,
                                    struct str *ret, struct err *err);
-MUST_CHECK enum err_code store_get_range(struct store *s, struct str name, uint64_t offset,
-                                         uint64_t len, struct arena *a, struct str *ret,
-                                         struct err *err);
+MUST_CHECK enum err_code store_get_range(struct store *s, struct str name, struct store_range range,
+                                         struct arena *a, struct str *ret, struct err *err);
 MUST_CHECK enum err_code store_size(struct store *s, struct str name, uint64_t *ret,
                                     struct err *err);
 
@@ -89,8 +102,10 @@ MUST_CHECK enum err_code store_put(struct store *s, struct str name, struct str 
 MUST_CHECK enum err_code store_put_file(struct store *s, struct str name, const char *path,
                                         struct err *err);
 
-// At most max entries (1 to 10000) whose name starts with prefix (any bytes, "" for all) and is
-// greater than `after`. Names under ".tmp" are never shown.
+// Names under ".tmp" are never shown. Pass ret->next as the next page's `after`.
+MUST_CHECK enum err_code store_list_page(struct store *s, const struct store_page *page,
+                                         struct arena *a, struct store_list *ret, struct err *err);
+// The same, spelt out.
 MUST_CHECK enum err_code store_list(struct store *s, struct str prefix, struct str after,
                                     size_t max, struct arena *a, struct store_list *ret,
                                     struct err *err);

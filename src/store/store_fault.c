@@ -2,10 +2,10 @@
 
 #include "store/store_fault.h"
 
+#include "base/threads.h"
+
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "base/threads.h"
 
 struct store_fault {
     struct store base;
@@ -82,7 +82,7 @@ static enum err_code reply(struct fate fate, enum err_code code, struct err *err
     return fate.kind == FAULT_LOST_REPLY ? injected(err) : code;
 }
 
-static enum err_code fault_get(struct store *s, struct str name, uint64_t offset, uint64_t len,
+static enum err_code fault_get(struct store *s, struct str name, struct store_range range,
                                struct arena *a, struct str *ret, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
     struct fate fate = next_fate(f, FAULT_ON_GET);
@@ -90,7 +90,7 @@ static enum err_code fault_get(struct store *s, struct str name, uint64_t offset
         return injected(err);
     }
     struct str data = STR_NONE;
-    TRY(reply(fate, f->inner->ops->get(f->inner, name, offset, len, a, &data, err), err));
+    TRY(reply(fate, f->inner->ops->get(f->inner, name, range, a, &data, err), err));
     if (fate.kind == FAULT_FLIP && data.len > 0) {
         char *copy = arena_cstr(a, data);
         size_t bit = (size_t)(fate.number * 0x9e3779b97f4a7c15ULL) % (data.len * 8);
@@ -141,19 +141,19 @@ static enum err_code fault_put_file(struct store *s, struct str name, const char
     TRY(f->inner->ops->size(f->inner, name, &bytes, err));
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct str half = STR_NONE;
-    TRY(f->inner->ops->get(f->inner, name, 0, bytes / 2, &a, &half, err));
+    TRY(f->inner->ops->get(f->inner, name, (struct store_range){0, bytes / 2}, &a, &half, err));
     TRY(f->inner->ops->put(f->inner, name, half, false, err));
     return injected(err);
 }
 
-static enum err_code fault_list(struct store *s, struct str prefix, struct str after, size_t max,
-                                struct arena *a, struct store_list *ret, struct err *err) {
+static enum err_code fault_list(struct store *s, const struct store_page *page, struct arena *a,
+                                struct store_list *ret, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
     struct fate fate = next_fate(f, FAULT_ON_LIST);
     if (does_nothing(fate)) {
         return injected(err);
     }
-    return reply(fate, f->inner->ops->list(f->inner, prefix, after, max, a, ret, err), err);
+    return reply(fate, f->inner->ops->list(f->inner, page, a, ret, err), err);
 }
 
 static enum err_code fault_delete(struct store *s, struct str name, struct err *err) {

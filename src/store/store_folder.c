@@ -5,6 +5,8 @@
 #define _GNU_SOURCE // statx
 #include "store/store_folder_int.h"
 
+#include "store/store_fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,8 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "store/store_fault.h"
 
 enum { ROOT_MODE = 0700, FOLDER_MODE = 0755, YOUNG_SECONDS = 10 };
 
@@ -163,22 +163,22 @@ static enum err_code read_all(int fd, uint64_t offset, char *ret, size_t len, st
     return ERR_OK;
 }
 
-static enum err_code folder_get(struct store *s, struct str name, uint64_t offset, uint64_t len,
+static enum err_code folder_get(struct store *s, struct str name, struct store_range range,
                                 struct arena *a, struct str *ret, struct err *err) {
     DEFER(closep) int fd = -1;
     uint64_t bytes = 0;
     TRY(open_object((struct store_folder *)s, name, &fd, &bytes, err));
-    if (offset > bytes) {
+    if (range.offset > bytes) {
         return err_set(err, ERR_INVALID, "offset %llu is past the end of \"" STR_FMT "\"",
-                       (unsigned long long)offset, STR_ARG(name));
+                       (unsigned long long)range.offset, STR_ARG(name));
     }
-    len = MIN(len, bytes - offset);
+    uint64_t len = MIN(range.len, bytes - range.offset);
     if (len > STORE_GET_MAX) {
         return err_set(err, ERR_TOO_LARGE, "\"" STR_FMT "\": %llu bytes at once are too many",
                        STR_ARG(name), (unsigned long long)len);
     }
     char *data = arena_alloc(a, (size_t)len + 1);
-    if (read_all(fd, offset, data, (size_t)len, err) != ERR_OK) {
+    if (read_all(fd, range.offset, data, (size_t)len, err) != ERR_OK) {
         return err_prefix(err, "\"" STR_FMT "\": ", STR_ARG(name));
     }
     *ret = (struct str){data, (size_t)len};

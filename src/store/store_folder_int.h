@@ -39,7 +39,7 @@ enum err_code folder_put(struct store *s, struct str name, struct str data, bool
 enum err_code folder_put_file(struct store *s, struct str name, const char *path, bool only_new,
                               struct err *err);
 enum err_code folder_delete(struct store *s, struct str name, struct err *err);
-enum err_code folder_list(struct store *s, struct str prefix, struct str after, size_t max,
-                          struct arena *a, struct store_list *ret, struct err *err);
+enum err_code folder_list(struct store *s, const struct store_page *page, struct arena *a,
+                          struct store_list *ret, struct err *err);
 // Removes the temporary files of dead processes.
 void folder_clean_tmp(struct store_folder *f);

@@ -17,6 +17,7 @@ struct lister {
     struct arena *results;
     struct store_list list;
     size_t cap;
+    struct str last; // name of the newest entry
     bool more;
 };
 
@@ -87,12 +88,14 @@ static enum err_code add_object(struct lister *l, int fd, struct str folder, str
     struct store_list *list = &l->list;
     if (list->count == l->max) {
         l->more = true;
+        list->next = l->last;
         return ERR_OK;
     }
     list->entries =
         arena_grow(l->results, list->entries, &l->cap, list->count + 1, sizeof *list->entries);
+    l->last = arena_str(l->results, name);
     list->entries[list->count++] = (struct store_entry){
-        .name = arena_str(l->results, name),
+        .name = l->last,
         .bytes = (uint64_t)st.st_size,
         .modified_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000,
     };
@@ -143,20 +146,20 @@ static enum err_code list_folder(struct lister *l, int fd, struct str folder, st
     return ERR_OK;
 }
 
-enum err_code folder_list(struct store *s, struct str prefix, struct str after, size_t max,
-                          struct arena *a, struct store_list *ret, struct err *err) {
+enum err_code folder_list(struct store *s, const struct store_page *page, struct arena *a,
+                          struct store_list *ret, struct err *err) {
     struct store_folder *f = (struct store_folder *)s;
     DEFER(arena_release) struct arena scratch = ARENA(SIZE_MAX);
-    struct lister l = {
-        .prefix = prefix, .after = after, .max = max, .scratch = &scratch, .results = a};
+    struct lister l = {.prefix = page->prefix,
+                       .after = page->after,
+                       .max = page->max,
+                       .scratch = &scratch,
+                       .results = a};
     int fd = openat(f->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return err_errno(err, "cannot open \"%s\"", f->root);
     }
     TRY(list_folder(&l, fd, STR_NONE, err));
-    if (l.more) {
-        l.list.next = l.list.entries[l.list.count - 1].name;
-    }
     *ret = l.list;
     return ERR_OK;
 }

@@ -7,6 +7,9 @@
 #define _GNU_SOURCE // O_NOFOLLOW and friends
 #include "store/store_folder_int.h"
 
+#include "base/hash.h"
+#include "base/log.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +18,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/hash.h"
-#include "base/log.h"
 
 enum {
     OBJECT_MODE = 0644, // the root's own mode keeps others out

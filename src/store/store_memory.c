@@ -2,14 +2,14 @@
 
 #include "store/store.h"
 
+#include "base/clock.h"
+#include "base/threads.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/clock.h"
-#include "base/threads.h"
 
 struct object {
     char *name;
@@ -89,22 +89,22 @@ static enum err_code object_need(const struct store_memory *m, struct str name, 
     return ERR_OK;
 }
 
-static enum err_code memory_get(struct store *s, struct str name, uint64_t offset, uint64_t len,
+static enum err_code memory_get(struct store *s, struct str name, struct store_range range,
                                 struct arena *a, struct str *ret, struct err *err) {
     struct store_memory *m = (struct store_memory *)s;
     LOCKED(&m->lock);
     struct object *o = NULL;
     TRY(object_need(m, name, &o, err));
-    if (offset > o->len) {
+    if (range.offset > o->len) {
         return err_set(err, ERR_INVALID, "offset %llu is past the end of \"" STR_FMT "\"",
-                       (unsigned long long)offset, STR_ARG(name));
+                       (unsigned long long)range.offset, STR_ARG(name));
     }
-    len = MIN(len, o->len - offset);
+    uint64_t len = MIN(range.len, o->len - range.offset);
     if (len > STORE_GET_MAX) {
         return err_set(err, ERR_TOO_LARGE, "\"" STR_FMT "\": %llu bytes at once are too many",
                        STR_ARG(name), (unsigned long long)len);
     }
-    *ret = arena_str(a, (struct str){o->data + offset, (size_t)len});
+    *ret = arena_str(a, (struct str){o->data + range.offset, (size_t)len});
     return ERR_OK;
 }
 
@@ -203,12 +203,15 @@ static enum err_code memory_put_file(struct store *s, struct str name, const cha
     return ERR_OK;
 }
 
-static enum err_code memory_list(struct store *s, struct str prefix, struct str after, size_t max,
-                                 struct arena *a, struct store_list *ret, struct err *err) {
+static enum err_code memory_list(struct store *s, const struct store_page *page, struct arena *a,
+                                 struct store_list *ret, struct err *err) {
     (void)err;
+    const struct str prefix = page->prefix;
+    const struct str after = page->after;
     struct store_memory *m = (struct store_memory *)s;
     LOCKED(&m->lock);
     struct store_list list = {0};
+    struct str last = STR_NONE;
     size_t cap = 0;
     size_t at = lower_bound(m, str_cmp(prefix, after) > 0 ? prefix : after);
     for (; at < m->count; at++) {
@@ -223,13 +226,14 @@ static enum err_code memory_list(struct store *s, struct str prefix, struct str 
         if (str_cmp(object_name(o), after) <= 0) {
             continue;
         }
-        if (list.count == max) {
-            list.next = list.entries[max - 1].name;
+        if (list.count == page->max) {
+            list.next = last;
             break;
         }
         list.entries = arena_grow(a, list.entries, &cap, list.count + 1, sizeof *list.entries);
-        list.entries[list.count++] = (struct store_entry){
-            .name = arena_str(a, object_name(o)), .bytes = o->len, .modified_us = o->modified_us};
+        last = arena_str(a, object_name(o));
+        list.entries[list.count++] =
+            (struct store_entry){.name = last, .bytes = o->len, .modified_us = o->modified_us};
     }
     *ret = list;
     return ERR_OK;

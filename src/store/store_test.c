@@ -2,6 +2,9 @@
 
 #include "store/store.h"
 
+#include "base/threads.h"
+#include "store/store_fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,9 +19,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "base/threads.h"
-#include "store/store_fault.h"
 
 enum { RACERS = 8 };
 
@@ -104,8 +104,10 @@ static struct str listing(struct fixture *f, const char *prefix, size_t page) {
     struct str after = STR_NONE;
     do {
         struct store_list list = {0};
-        assert_int_equal(
-            store_list(f->store, str_from(prefix), after, page, &f->arena, &list, &f->err), ERR_OK);
+        assert_int_equal(store_list_page(f->store,
+                                         &(struct store_page){str_from(prefix), after, page},
+                                         &f->arena, &list, &f->err),
+                         ERR_OK);
         assert_true(list.count <= page);
         assert_true(list.next.len == 0 || list.count == page);
         for (size_t i = 0; i < list.count; i++) {
@@ -150,21 +152,21 @@ static void ranges_are_cut_at_the_end(void **state) {
     assert_int_equal(store_size(f->store, STR("r"), &bytes, &f->err), ERR_OK);
     assert_int_equal(bytes, 10);
     const struct {
-        uint64_t offset, len;
+        struct store_range range;
         const char *data;
-    } rows[] = {{0, 3, "012"},        {7, 3, "789"}, {7, 100, "789"}, {3, UINT64_MAX, "3456789"},
-                {10, UINT64_MAX, ""}, {10, 0, ""},   {4, 0, ""}};
+    } rows[] = {
+        {{0, 3}, "012"},        {{7, 3}, "789"}, {{7, 100}, "789"}, {{3, UINT64_MAX}, "3456789"},
+        {{10, UINT64_MAX}, ""}, {{10, 0}, ""},   {{4, 0}, ""}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(store_get_range(f->store, STR("r"), rows[i].offset, rows[i].len, &f->arena,
-                                         &got, &f->err),
-                         ERR_OK);
+        assert_int_equal(
+            store_get_range(f->store, STR("r"), rows[i].range, &f->arena, &got, &f->err), ERR_OK);
         assert_true(str_is(got, rows[i].data));
     }
-    assert_int_equal(store_get_range(f->store, STR("r"), 11, 1, &f->arena, &got, &f->err),
-                     ERR_INVALID);
-    assert_int_equal(
-        store_get_range(f->store, STR("r"), UINT64_MAX, UINT64_MAX, &f->arena, &got, &f->err),
-        ERR_INVALID);
+    const struct store_range past[] = {{11, 1}, {UINT64_MAX, UINT64_MAX}};
+    for (size_t i = 0; i < ARRAY_LEN(past); i++) {
+        assert_int_equal(store_get_range(f->store, STR("r"), past[i], &f->arena, &got, &f->err),
+                         ERR_INVALID);
+    }
 }
 
 static void names_cannot_leave_the_root(void **state) {
@@ -238,18 +240,23 @@ static void lists_are_sorted_and_page(void **state) {
         assert_listing(f, "a/c/d/", page, "");
     }
     struct store_list list = {0};
-    assert_int_equal(store_list(f->store, STR("a/"), STR("a/c"), 1, &f->arena, &list, &f->err),
+    assert_int_equal(store_list_page(f->store, &(struct store_page){STR("a/"), STR("a/c"), 1},
+                                     &f->arena, &list, &f->err),
                      ERR_OK);
     assert_int_equal(list.count, 1);
     assert_true(str_is(list.entries[0].name, "a/c.d"));
     assert_int_equal(list.entries[0].bytes, 5);
     assert_true(list.entries[0].modified_us > 0);
     assert_true(str_is(list.next, "a/c.d"));
-    assert_int_equal(store_list(f->store, STR(""), STR("~"), 5, &f->arena, &list, &f->err), ERR_OK);
+    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR("~"), 5},
+                                     &f->arena, &list, &f->err),
+                     ERR_OK);
     assert_int_equal(list.count, 0);
-    assert_int_equal(store_list(f->store, STR(""), STR(""), 0, &f->arena, &list, &f->err),
+    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR(""), 0}, &f->arena,
+                                     &list, &f->err),
                      ERR_INVALID);
-    assert_int_equal(store_list(f->store, STR(""), STR(""), 10001, &f->arena, &list, &f->err),
+    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR(""), 10001},
+                                     &f->arena, &list, &f->err),
                      ERR_INVALID);
 }
 
@@ -505,7 +512,9 @@ static size_t count_tmp(struct fixture *f) {
     struct store *s = NULL;
     // A store over .tmp itself: its own .tmp is hidden.
     assert_int_equal(store_folder_open(path_in(f, "root/.tmp"), &s, &f->err), ERR_OK);
-    assert_int_equal(store_list(s, STR(""), STR(""), 100, &f->arena, &list, &f->err), ERR_OK);
+    assert_int_equal(
+        store_list_page(s, &(struct store_page){STR(""), STR(""), 100}, &f->arena, &list, &f->err),
+        ERR_OK);
     store_close(s);
     return list.count;
 }

@@ -1,0 +1,232 @@
+// What the files of ingest/ share: an upload on its way, the rows of delimited text, bad rows.
+#pragma once
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "ingest/ingest.h"
+
+#define INGEST_COLUMNS_MAX 10000
+#define INGEST_ROW_MAX (8 << 20)     // bytes of one row of delimited text
+#define INGEST_OBJECT_MAX (32 << 20) // bytes of one JSON object
+#define INGEST_SAMPLE_ROWS 20480
+#define INGEST_FIRST_MAX 10         // bad rows in the answer
+#define INGEST_REJECT_TEXT_MAX 4096 // bytes of a bad row that are kept
+
+// What is known of some text after its bytes have gone by once.
+struct text_scan {
+    int64_t bytes;
+    int64_t nul;                        // position of the first NUL; -1: none
+    int64_t invalid;                    // position of the first byte that is not UTF-8; -1: none
+    int64_t valid_count, invalid_count; // characters past ASCII; bytes that are no UTF-8
+    unsigned char carry[4];             // the beginning of a character
+    size_t carry_len;
+};
+#define TEXT_SCAN ((struct text_scan){.nul = -1, .invalid = -1})
+
+void text_scan_add(struct text_scan *t, struct str piece);
+void text_scan_end(struct text_scan *t);
+
+// What the first bytes of a file say.
+enum detect_kind {
+    DETECT_TEXT,
+    DETECT_JSON, // '{' or '[' comes first
+    DETECT_PARQUET,
+    DETECT_GZIP,
+    DETECT_ZSTD,
+    DETECT_OTHER, // something known that is not read
+};
+// *ret_name: "an Excel or ZIP file", for DETECT_OTHER.
+enum detect_kind detect_bytes(struct str head, const char **ret_name);
+// Format by name ("x.csv", "x.ndjson.gz"); INGEST_AUTO when it says nothing.
+enum ingest_format detect_name(struct str filename);
+// Is the text of the head wide (UTF-16 or UTF-32 with a mark)?
+bool detect_wide(struct str head);
+
+struct ingest {
+    const struct config *config;
+    struct tables *tables;
+    struct engine *engine;
+    struct str spool;   // <data>/spool
+    struct str rejects; // <data>/spool/rejects
+    struct arena arena;
+    pthread_mutex_t lock; // guards running
+    int64_t running;
+};
+
+struct ingest_upload {
+    struct ingest *ingest;
+    struct ingest_request request;
+    struct arena arena; // as long as the upload
+    struct str folder;
+    int folder_fd;   // locked while we live
+    int fd;          // of what was sent
+    struct str path; // the file as it is now: sent, then unpacked, then as UTF-8
+    struct sha256_stream *hash;
+    int64_t received;
+    bool failed; // a piece was lost
+    bool scanning;
+    unsigned char head[64];
+    size_t head_len;
+    struct text_scan scan; // of the file at path, when scanned
+    bool bad_utf8;         // the rows with bytes that are not UTF-8 are bad ones
+    enum ingest_format format;
+    struct cancel cancel;
+    pthread_mutex_t lock; // guards session
+    struct session *session;
+    // The bad rows.
+    int64_t rejected;
+    struct ingest_reject first[INGEST_FIRST_MAX];
+    size_t first_count;
+    FILE *rejects_file;
+    struct str rejects_id;
+};
+
+// ERR_CANCELLED when the upload was cancelled.
+MUST_CHECK enum err_code upload_check(struct ingest_upload *u, struct err *err);
+// Path of a file in the upload's folder.
+struct str upload_path(struct ingest_upload *u, const char *name);
+// Takes the paths of the server out of a message.
+void upload_clean_message(const struct ingest_upload *u, struct err *err);
+// Writes the source into the dataset. Failures of the reader come as ERR_SQL.
+MUST_CHECK enum err_code upload_write(struct ingest_upload *u, struct str source, struct str sha256,
+                                      struct arena *a, struct table_written *ret, struct err *err);
+
+// Replaces u->path by the unpacked file. kind is DETECT_GZIP or DETECT_ZSTD.
+MUST_CHECK enum err_code unpack_file(struct ingest_upload *u, enum detect_kind kind,
+                                     struct err *err);
+// Replaces u->path by a UTF-8 file if it is not one already; refuses NULs.
+MUST_CHECK enum err_code text_prepare(struct ingest_upload *u, struct err *err);
+// The encodings that a request may state. False: not known.
+bool text_encoding_known(struct str encoding);
+
+// How a delimited text is written.
+struct csv_dialect {
+    char delimiter;
+    char quote;  // 0: none
+    char escape; // inside quotes: the quote itself or a backslash
+    bool cr;     // a carriage return alone ends a row
+    bool header;
+    int64_t skip; // empty lines before the first row
+};
+
+struct csv_field {
+    struct str text; // without its quotes
+    bool quoted;
+    bool escaped; // there are escapes in it
+};
+
+struct csv_record {
+    int64_t line;   // from 1
+    struct str raw; // without its line end
+    const struct csv_field *fields;
+    size_t count;
+    bool blank;
+    const char *fault; // what is wrong with its form; NULL: nothing
+};
+
+// Reads a file row by row, whatever stands in it.
+struct csv_reader {
+    int fd;
+    struct csv_dialect dialect;
+    bool stop[256]; // bytes that may end a field
+    char *buf;
+    size_t cap, len, pos;
+    size_t row_max; // bytes in which a quote must be closed
+    bool eof, started;
+    int64_t line; // of the next row
+    struct csv_field *fields;
+    size_t field_cap;
+};
+
+MUST_CHECK enum err_code csv_reader_open(struct str path, const struct csv_dialect *d,
+                                         struct csv_reader *ret, struct err *err);
+void csv_reader_close(struct csv_reader *r); // for DEFER; takes a zeroed one with fd -1
+// *ret is NULL at the end; it lives until the next call.
+MUST_CHECK enum err_code csv_reader_next(struct csv_reader *r, const struct csv_record **ret,
+                                         struct err *err);
+// The field as the file means it.
+struct str csv_field_text(const struct csv_field *f, const struct csv_dialect *d, struct arena *a);
+
+// What a value can be read as. The order is that of preference. name, SQL type.
+#define CSV_KINDS(X)                                                                               \
+    X(BOOLEAN, "BOOLEAN")                                                                          \
+    X(INT, "BIGINT")                                                                               \
+    X(HUGE, "DECIMAL(38,0)")                                                                       \
+    X(DOUBLE, "DOUBLE")                                                                            \
+    X(DATE, "DATE")                                                                                \
+    X(DMY_SLASH, "DATE")                                                                           \
+    X(MDY_SLASH, "DATE")                                                                           \
+    X(DMY_DASH, "DATE")                                                                            \
+    X(MDY_DASH, "DATE")                                                                            \
+    X(DMY_DOT, "DATE")                                                                             \
+    X(TIMESTAMP, "TIMESTAMP")                                                                      \
+    X(TIMESTAMPTZ, "TIMESTAMP WITH TIME ZONE")                                                     \
+    X(TIME, "TIME")
+
+enum csv_kind {
+#define X(name, sql) CSV_##name,
+    CSV_KINDS(X)
+#undef X
+        CSV_TEXT, // anything
+};
+#define CSV_KIND_COUNT CSV_TEXT
+#define CSV_BIT(kind) (1U << (kind))
+
+// The kinds that the text, blanks around it apart, can be read as without any loss.
+uint32_t csv_kinds(struct str text);
+const char *csv_kind_sql(enum csv_kind k);
+// A whole number of 32 bits; a decimal that loses nothing at this precision and scale.
+bool csv_fits_int32(struct str text);
+bool csv_fits_decimal(struct str text, int32_t precision, int32_t scale);
+
+// A column of delimited text: what was seen in it and what it becomes.
+struct csv_column {
+    struct str name;
+    int64_t values; // that are not NULL
+    int64_t fits[CSV_KIND_COUNT];
+    int64_t fits_target;           // where the target has bounds of its own
+    int64_t plain_times;           // timestamps of 19 bytes
+    const struct ice_type *target; // the dataset's type; NULL: none
+    enum csv_kind kind;            // how the text is read
+    bool narrow;                   // into INTEGER or DECIMAL: bounds are checked apart
+    bool bad_rows;                 // not every value fits
+    struct str sql_type;           // what the column becomes
+};
+
+struct csv_file {
+    struct csv_dialect dialect;
+    struct csv_column *columns;
+    size_t count;
+    bool whole;     // every row was looked at
+    int64_t faults; // rows whose form is wrong, among those looked at
+};
+
+bool csv_value_fits(const struct csv_column *c, struct str text);
+// Looks at the rows, at most max of them (0: all), and decides the types.
+MUST_CHECK enum err_code csv_types(struct ingest_upload *u, struct csv_file *f, int64_t max,
+                                   struct err *err);
+// Finds how the text is written: delimiter, quote, escape, header, names.
+MUST_CHECK enum err_code csv_dialect_find(struct ingest_upload *u, struct csv_file *f,
+                                          struct err *err);
+// Writes the good rows to `path`, plainly, and notes the bad ones.
+MUST_CHECK enum err_code csv_sort_out(struct ingest_upload *u, struct csv_file *f, struct str path,
+                                      struct err *err);
+
+// Delimited text and JSON into the dataset.
+MUST_CHECK enum err_code csv_write(struct ingest_upload *u, struct str sha256, struct arena *a,
+                                   struct table_written *ret, struct err *err);
+MUST_CHECK enum err_code json_write(struct ingest_upload *u, struct str sha256, struct arena *a,
+                                    struct table_written *ret, struct err *err);
+MUST_CHECK enum err_code parquet_write(struct ingest_upload *u, struct str sha256, struct arena *a,
+                                       struct table_written *ret, struct err *err);
+
+// Notes a bad row: counted, the first ones kept, written to the rejects file when that is wanted.
+MUST_CHECK enum err_code rejects_add(struct ingest_upload *u, const struct ingest_reject *r,
+                                     struct err *err);
+// ERR_DATA that says what is wrong with the first bad row and how many more there are.
+enum err_code rejects_fail(const struct ingest_upload *u, struct err *err);
+// Ends the rejects file: kept when the ingest went well.
+MUST_CHECK enum err_code rejects_end(struct ingest_upload *u, bool keep, struct err *err);
+// Removes rejects files that are older than an hour.
+void rejects_clean(struct ingest *i);

@@ -403,7 +403,8 @@ static enum err_code read_file(const struct reading *r, const struct avro_value 
         !read_text(file, 143, &ret->referenced_data_file)) {
         return damaged(r, "a field has the wrong type");
     }
-    return ice_partition_read(avro_by_id(file, 102), r->a, ret, r->err);
+    enum err_code code = ice_partition_read(avro_by_id(file, 102), r->a, ret, r->err);
+    return code ? err_prefix(r->err, STR_FMT ": ", STR_ARG(r->ref->path)) : ERR_OK;
 }
 
 // The rules of inheritance: what an added file leaves null is its manifest's. Manifests of v1

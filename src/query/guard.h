@@ -1,14 +1,14 @@
 // Guard: what may this statement touch?
 //
 // The client's text goes to the engine's parser and to nothing else; the tree that comes back is
-// walked whole. Whatever is not known to be harmless is refused: statements that are not one SELECT,
-// table functions outside a short list, functions outside the allow-list, qualified or file-like
-// table names, settings, parameters, user types, unknown node kinds. What is executed is the
-// canonical text made from the checked tree, in which every table stands as a placeholder that only
-// the binder can fill: a statement that names a table has no way to reach it by itself.
+// walked whole. Whatever is not known to be harmless is refused: statements that are not one
+// SELECT, table functions outside a short list, functions outside the allow-list, qualified or
+// file-like table names, settings, parameters, user types, unknown node kinds. What is executed is
+// the canonical text made from the checked tree, in which every table stands as a placeholder that
+// only the binder can fill: a statement that names a table has no way to reach it by itself.
 //
-// No names are looked up here and no snapshot is known: the result depends on the text alone and may
-// be kept and shared between threads.
+// No names are looked up here and no snapshot is known: the result depends on the text alone and
+// may be kept and shared between threads.
 #pragma once
 
 #include <stdbool.h>
@@ -22,12 +22,13 @@
 
 #define GUARD_TEXT_MAX (256 * 1024)
 #define GUARD_NODES_MAX 20000
-#define GUARD_DEPTH_MAX 200 // of the tree; deeper is refused before anything recurses
+#define GUARD_QUERIES_MAX 1000 // SELECTs: planning takes longer than their number grows
+#define GUARD_DEPTH_MAX 200    // of the tree; deeper is refused before anything recurses
 
 enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };
 
-// What the constants of a condition were. They are right only on columns of these types; a condition
-// on any other column is to be dropped:
+// What the constants of a condition were. They are right only on columns of these types; a
+// condition on any other column is to be dropped:
 enum guard_literal {
     GUARD_LITERAL_NUMBER,      // numbers of any kind; not on text, boolean, date or time
     GUARD_LITERAL_STRING,      // any: the engine, too, turns the string into the column's type
@@ -50,8 +51,8 @@ struct guard_condition {
 
 // One mention of a table. The same name twice is two mentions.
 struct guard_table {
-    struct str name;      // as the client wrote it, without quotes; never a CTE's
-    int64_t position;     // byte offset in the client's text, or -1
+    struct str name;  // as the client wrote it, without quotes; never a CTE's
+    int64_t position; // byte offset in the client's text, or -1
     enum guard_at at;
     int64_t version;      // snapshot id or sequence number
     int64_t timestamp_us; // UTC

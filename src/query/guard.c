@@ -1,0 +1,262 @@
+// Guard: from a client's text to the pieces of a canonical one.
+#include "query/guard.h"
+
+#include "base/hash.h"
+#include "query/guard_int.h"
+
+#include <stdio.h>
+
+// ---- Text
+
+static enum err_code check_text(struct str sql, struct err *err) {
+    if (sql.len > GUARD_TEXT_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "the statement is longer than %d bytes", GUARD_TEXT_MAX);
+    }
+    if (memchr(sql.len > 0 ? sql.ptr : "", '\0', sql.len)) {
+        return err_set(err, ERR_REFUSED, "the statement has a NUL byte");
+    }
+    if (!str_is_utf8(sql)) {
+        return err_set(err, ERR_REFUSED, "the statement is not UTF-8");
+    }
+    return str_trim(sql).len > 0 ? ERR_OK : err_set(err, ERR_REFUSED, "the statement is empty");
+}
+
+// Bytes of the Unicode space at p, which the engine's parser replaces by a blank; else 0.
+static size_t space_len(struct str s) {
+    static const char *const spaces[] = {"\xC2\xA0",     "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                         "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+    for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
+        if (str_starts(s, str_from(spaces[i]))) {
+            return strlen(spaces[i]);
+        }
+    }
+    const bool general = str_starts(s, STR("\xE2\x80")) && s.len > 2 &&
+                         (unsigned char)s.ptr[2] >= 0x80 && (unsigned char)s.ptr[2] <= 0x8D;
+    return general ? 3 : 0;
+}
+
+// Bytes of what begins at s and keeps its spaces: a quoted name or string, or a comment; else 0.
+static size_t quoted_len(struct str s) {
+    const bool quote = s.ptr[0] == '\'' || s.ptr[0] == '"';
+    const bool comment = str_starts(s, STR("--"));
+    if (!quote && !comment) {
+        return 0;
+    }
+    const ptrdiff_t end = str_find_char(str_slice(s, 1, s.len), comment ? '\n' : s.ptr[0]);
+    return end < 0 ? s.len : (size_t)end + 2;
+}
+
+// Where in the client's text a place of the parsed one is: the parser counts a Unicode space
+// outside quotes as one byte.
+static int64_t client_position(struct str sql, int64_t position) {
+    int64_t parsed = 0;
+    size_t at = 0;
+    while (at < sql.len && parsed < position) {
+        const struct str rest = str_slice(sql, at, sql.len);
+        const size_t quoted = quoted_len(rest);
+        const size_t space = space_len(rest);
+        const size_t step = quoted > 0 ? quoted : MAX(space, 1);
+        const int64_t counted = space > 0 ? 1 : (int64_t)step;
+        if (parsed + counted > position) {
+            return (int64_t)at + (position - parsed);
+        }
+        parsed += counted;
+        at += step;
+    }
+    return position < 0 ? -1 : (int64_t)at;
+}
+
+// ---- Tree
+
+// The parser's answer for what is no SELECT says little: a word more where the remedy is known.
+static enum err_code explain_refusal(struct str sql, struct err *err) {
+    struct str rest = str_trim(sql);
+    struct str first = STR_NONE;
+    (void)str_cut(&rest, ' ', &first);
+    if (err->code == ERR_REFUSED && str_eq_nocase(first, STR("EXPLAIN"))) {
+        (void)err_prefix(err, "EXPLAIN is not available (GET /catalog/datasets/by-name/{name} and "
+                              "\"tarn describe\" tell about a table): ");
+    } else if (err->code == ERR_REFUSED && str_eq_nocase(first, STR("PIVOT"))) {
+        (void)err_prefix(err, "PIVOT takes its values as a list, ON column IN (values): ");
+    }
+    return err->code;
+}
+
+static enum err_code parse(struct engine *parser, struct str sql, struct arena *a, struct ast **ret,
+                           struct err *err) {
+    struct str json = STR_NONE;
+    TRY(engine_parse(parser, sql, a, &json, err));
+    const enum err_code code = ast_read(json, a, ret, err);
+    if (code == ERR_DATA) {
+        return err_set(err, ERR_REFUSED,
+                       "the statement has a constant without a plain form (such as 1e999)");
+    }
+    return code;
+}
+
+static enum err_code find_statement(const struct ast *tree, struct ast **ret, struct err *err) {
+    const struct ast *list = ast_get(tree, "statements");
+    const struct ast *error = ast_get(tree, "error");
+    if (!error || error->kind != AST_FALSE || tree->count != 2 || !list ||
+        list->kind != AST_ARRAY) {
+        return err_set(err, ERR_REFUSED, "only queries (SELECT) can be run here");
+    }
+    if (list->count != 1) {
+        return err_set(err, ERR_REFUSED,
+                       list->count == 0 ? "the statement is empty" : "one statement at a time");
+    }
+    *ret = list->items;
+    return ERR_OK;
+}
+
+// main.t.a becomes t.a where t is a table of the statement under its own name: what the engine sees
+// has no schema.
+static void drop_schemas(struct guard_walk *w) {
+    for (size_t i = 0; i < w->qualified_count; i++) {
+        struct ast *names = ast_get(w->qualified[i], "column_names");
+        const struct str table = names->items->next->text;
+        bool known = false;
+        for (size_t m = 0; m < w->mention_count && !known; m++) {
+            known = !w->mentions[m].aliased && str_eq_nocase(w->mentions[m].table.name, table);
+        }
+        if (known) {
+            names->items = names->items->next;
+            names->count--;
+        }
+    }
+}
+
+static bool has_order(const struct ast *query) {
+    const struct ast *modifiers = ast_get(query, "modifiers");
+    for (const struct ast *i = modifiers ? modifiers->items : NULL; i; i = i->next) {
+        if (ast_is(i, "type", "ORDER_MODIFIER")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Writes the tree and reads the text again. What comes back must be the same tree: then what runs
+// is what was looked at, whatever the engine's writer does with odd names.
+static enum err_code write_tree(struct engine *parser, struct ast *tree, struct arena *a,
+                                struct str *ret, struct err *err) {
+    DEFER(buf_release) struct buf json = BUF(AST_TEXT_MAX);
+    ast_write(tree, &json);
+    if (json.overflow) {
+        return err_set(err, ERR_TOO_LARGE, "the statement has too many parts");
+    }
+    struct str sql = STR_NONE;
+    struct ast *again = NULL;
+    if (engine_unparse(parser, buf_str(&json), a, &sql, err) != ERR_OK ||
+        parse(parser, sql, a, &again, err) != ERR_OK || !guard_spell_equal(tree, again)) {
+        return err_set(err, ERR_REFUSED,
+                       "the statement cannot be written back faithfully: try it with fewer "
+                       "brackets around joins, or in simpler words");
+    }
+    *ret = sql;
+    return ERR_OK;
+}
+
+// ---- Pieces
+
+static enum err_code bad_pieces(struct err *err) {
+    return err_set(err, ERR_INTERNAL, "the canonical text has not each table once");
+}
+
+// Reads "12x" behind a token.
+static bool take_index(struct str *rest, size_t *ret) {
+    size_t len = 0;
+    uint64_t v = 0;
+    while (len < rest->len && rest->ptr[len] >= '0' && rest->ptr[len] <= '9') {
+        len++;
+    }
+    if (!str_to_u64(str_slice(*rest, 0, len), &v) || len >= rest->len || rest->ptr[len] != 'x') {
+        return false;
+    }
+    *rest = str_slice(*rest, len + 1, rest->len);
+    *ret = v;
+    return true;
+}
+
+static enum err_code split(const struct guard_walk *w, struct str sql, struct guard_statement *g) {
+    bool *seen = arena_array(w->arena, w->mention_count + 1, sizeof(*seen));
+    g->pieces = arena_array(w->arena, w->mention_count + 1, sizeof(*g->pieces));
+    struct str rest = sql;
+    for (size_t i = 0; i < w->mention_count; i++) {
+        const ptrdiff_t at = str_find(rest, w->token);
+        if (at < 0) {
+            return bad_pieces(w->err);
+        }
+        size_t index = 0;
+        g->pieces[i].text = str_slice(rest, 0, (size_t)at);
+        rest = str_slice(rest, (size_t)at + w->token.len, rest.len);
+        if (!take_index(&rest, &index) || index >= w->mention_count || seen[index]) {
+            return bad_pieces(w->err);
+        }
+        seen[index] = true;
+        g->pieces[i].table = (int32_t)index;
+    }
+    if (str_find(rest, w->token) >= 0) {
+        return bad_pieces(w->err);
+    }
+    g->pieces[w->mention_count] = (struct guard_piece){rest, -1};
+    g->piece_count = w->mention_count + 1;
+    return ERR_OK;
+}
+
+static void copy_tables(const struct guard_walk *w, struct str sql, struct guard_statement *g) {
+    g->tables = arena_array(w->arena, w->mention_count, sizeof(*g->tables));
+    g->table_count = w->mention_count;
+    for (size_t i = 0; i < w->mention_count; i++) {
+        g->tables[i] = w->mentions[i].table;
+        g->tables[i].position = client_position(sql, g->tables[i].position);
+    }
+}
+
+static enum err_code check(struct engine *parser, struct str sql, struct guard_walk *w,
+                           struct guard_statement *g) {
+    struct ast *tree = NULL;
+    struct ast *statement = NULL;
+    struct str canonical = STR_NONE;
+    if (parse(parser, sql, w->arena, &tree, w->err) != ERR_OK) {
+        return explain_refusal(sql, w->err);
+    }
+    TRY(find_statement(tree, &statement, w->err));
+    if (guard_walk_statement(w, statement) != ERR_OK) {
+        w->err->position = client_position(sql, w->err->position);
+        return w->err->code;
+    }
+    drop_schemas(w);
+    TRY(write_tree(parser, tree, w->arena, &canonical, w->err));
+    TRY(split(w, canonical, g));
+    copy_tables(w, sql, g);
+    g->ordered = has_order(ast_get(statement, "node"));
+    g->varies = w->varies;
+    return ERR_OK;
+}
+
+enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a,
+                          struct guard_statement **ret, struct err *err) {
+    TRY(check_text(sql, err));
+    uint8_t random[12];
+    random_bytes(random, sizeof(random));
+    struct guard_walk w = {.arena = a, .err = err, .position = -1};
+    w.token = arena_printf(a, "q" STR_FMT "x", STR_ARG(hex_bytes(random, sizeof(random), a)));
+    struct guard_statement *g = arena_alloc(a, sizeof(*g));
+    TRY(check(parser, sql, &w, g));
+    *ret = g;
+    return ERR_OK;
+}
+
+struct str guard_bind(const struct guard_statement *g, const struct str *scans, struct arena *a) {
+    DEFER(buf_release) struct buf out = BUF(SIZE_MAX / 2);
+    for (size_t i = 0; i < g->piece_count; i++) {
+        buf_add_str(&out, g->pieces[i].text);
+        if (g->pieces[i].table >= 0) {
+            buf_add_char(&out, '(');
+            buf_add_str(&out, scans[g->pieces[i].table]);
+            buf_add_char(&out, ')');
+        }
+    }
+    return arena_str(a, buf_str(&out));
+}

@@ -1,0 +1,120 @@
+// Guard, inside: what the walk over the tree carries, and its parts.
+#pragma once
+
+#include "query/ast.h"
+#include "query/guard.h"
+
+// A common table expression whose name may be used where the walk stands.
+struct guard_cte {
+    const struct guard_cte *outer;
+    struct str name;
+    bool keyed; // its recursive arm may say recurring.name
+};
+
+struct guard_mention {
+    struct ast *node; // the BASE_TABLE
+    bool aliased;     // by the client
+    struct guard_table table;
+};
+
+struct guard_walk {
+    struct arena *arena;
+    struct err *err;
+    struct str token;             // how the placeholders begin
+    const struct guard_cte *ctes; // innermost first
+    struct guard_mention *mentions;
+    size_t mention_count, mention_cap;
+    struct ast **qualified; // references to columns as main.table.column
+    size_t qualified_count, qualified_cap;
+    size_t nodes, queries;
+    int depth;
+    int64_t position; // of the node being looked at, or of the nearest around it
+    bool varies;
+};
+
+// The grammar of the tree: which fields a node of a kind has, and what stands in each.
+enum guard_field_kind {
+    PLAIN, // a string, number, truth value or null
+    EMPTY, // nothing: what would stand there is not let through
+    DONE,  // looked at by the shape's own function
+    NAMES, // list of strings
+    EXPR,  // an expression or null
+    EXPRS, // list of expressions
+    ROWS,  // list of these
+    QUERY,
+    STATEMENT, // a query and its parameters
+    TABLE,
+    CALL, // of a table function
+    TYPE,
+    VALUE,
+    VALUES,
+    RECORD,  // an object of the shape that the field says, or null
+    RECORDS, // a list of such
+    INDEXES, // list of lists of numbers
+};
+
+struct guard_shape;
+
+struct guard_field {
+    const char *name;
+    enum guard_field_kind kind;
+    const struct guard_shape *shape; // of a RECORD
+};
+
+struct guard_shape {
+    const char *name;  // class of an expression, type of another node; NULL of a record
+    const char *types; // of an expression of this class, between spaces
+    const struct guard_field *fields;
+    enum err_code (*check)(struct guard_walk *w, struct ast *n); // before the fields; may be NULL
+};
+
+// The last field of a list; a field that is no record.
+#define END                                                                                        \
+    { NULL, PLAIN, NULL }
+#define F(name, kind)                                                                              \
+    { name, kind, NULL }
+
+// ORDER BY, in queries and in calls.
+extern const struct guard_shape guard_order;
+
+enum err_code guard_refuse(struct guard_walk *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+enum err_code guard_refuse_unknown(struct guard_walk *w, struct str what);
+// Whether word is one of those between single spaces; the other one without regard to case.
+bool guard_has_word(const char *words, struct str word);
+bool guard_has_word_nocase(const char *words, struct str word);
+
+// One level down; the way up is w->depth--. The second one also counts the node and notes where it
+// stands.
+MUST_CHECK enum err_code guard_deepen(struct guard_walk *w);
+MUST_CHECK enum err_code guard_descend(struct guard_walk *w, const struct ast *n);
+MUST_CHECK enum err_code guard_walk_fields(struct guard_walk *w, struct ast *n,
+                                           const struct guard_shape *shape);
+const struct guard_shape *guard_find_shape(const struct guard_shape *shapes, struct str name);
+MUST_CHECK enum err_code guard_walk_expr(struct guard_walk *w, struct ast *n);
+MUST_CHECK enum err_code guard_walk_type(struct guard_walk *w, struct ast *n);
+MUST_CHECK enum err_code guard_walk_value(struct guard_walk *w, struct ast *n);
+// A table function's call.
+MUST_CHECK enum err_code guard_walk_call(struct guard_walk *w, struct ast *n);
+
+// The walk: every node below n is known and allowed, every table is a mention.
+MUST_CHECK enum err_code guard_walk_query(struct guard_walk *w, struct ast *n);
+// The same for {"node": ..., "named_param_map": []}, and its parts for guard_scope.c.
+MUST_CHECK enum err_code guard_walk_statement(struct guard_walk *w, struct ast *n);
+MUST_CHECK enum err_code guard_walk_recursive(struct guard_walk *w, struct ast *n);
+MUST_CHECK enum err_code guard_walk_cte(struct guard_walk *w, struct ast *value);
+
+// Walks the common table expressions of a query in their order; each is visible to those behind it
+// and to the query. The caller puts w->ctes back when the query ends.
+MUST_CHECK enum err_code guard_scope_enter(struct guard_walk *w, struct ast *cte_map);
+// Makes a BASE_TABLE a placeholder, unless it is the name of a CTE.
+MUST_CHECK enum err_code guard_scope_table(struct guard_walk *w, struct ast *n);
+
+// Other spellings, see guard_spell.c. The last takes both trees apart.
+void guard_spell_constant(struct guard_walk *w, struct ast *n);
+void guard_spell_join(struct guard_walk *w, struct ast *join);
+void guard_spell_select(struct guard_walk *w, struct ast *select);
+bool guard_spell_equal(struct ast *a, struct ast *b);
+
+// Finds the conditions in the WHERE of a SELECT_NODE that has been walked; `first` is the number of
+// mentions before it.
+void guard_prune(struct guard_walk *w, const struct ast *select, size_t first);

@@ -6,8 +6,8 @@
 #include "base/config.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/grid.h"
 #include "cli/help.h"
-#include "cli/table.h"
 
 enum {
     EXIT_DONE = 0,
@@ -33,6 +33,7 @@ enum {
 
 static const struct args_option ingest_options[] = {
     {"dataset", 'd', false, "NAME", "Dataset of all files. Default: each file's name."},
+    {"bucket", 'b', false, "NAME", "Bucket of a new dataset. Default: primary."},
     {"mode", 'm', false, "create|append|replace", "What to do with the dataset. Default: create."},
     {"format", 0, false, "auto|csv|tsv|json|ndjson|parquet", "Format of the files. Default: auto."},
     {"on-error", 0, false, "fail|reject", "Bad rows: stop, or leave them out. Default: fail."},
@@ -41,6 +42,7 @@ static const struct args_option ingest_options[] = {
     {"delimiter", 0, false, "CHAR", "What separates fields. Default: looked at."},
     {"quote", 0, false, "CHAR", "What encloses fields. Default: looked at."},
     {"encoding", 0, false, "NAME", "utf-8, utf-16 or latin-1. Default: looked at."},
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
     OPTION_JSON,
     OPTIONS_END,
 };
@@ -102,7 +104,7 @@ static enum err_code run_serve(const struct args *a, struct err *err) {
 static enum err_code run_completion(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf out = BUF(HELP_BYTES_MAX);
     TRY(help_completion(a->commands, a->words[0], &out, err));
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 static enum err_code run_help(const struct args *a, struct err *err) {
@@ -123,7 +125,7 @@ static enum err_code run_help(const struct args *a, struct err *err) {
                        near ? "did you mean \"tarn help " : "try \"tarn --help", near ? near : "",
                        near ? "?" : "");
     }
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 static const struct command commands[] = {
@@ -228,7 +230,7 @@ static enum err_code show_help(const struct args *a, struct err *err) {
     } else {
         help_program(commands, &out);
     }
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 static enum err_code run(int argc, char **argv, struct err *err) {

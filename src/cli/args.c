@@ -338,6 +338,7 @@ static enum err_code take_option(struct args *out, int argc, char **argv, int *a
     struct option_word w = option_split(word);
     struct args_option o = {0};
     TRY(option_find(out->command, word, &w, &o, err));
+    CHECK(o.name);
     if (o.value && !o.maybe && !w.has_value) {
         if (*at >= argc) {
             return err_set(err, ERR_INVALID, "--%s needs a value: --%s %s", o.name, o.name,

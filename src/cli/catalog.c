@@ -9,43 +9,43 @@
 #include "base/version.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/table.h"
+#include "cli/grid.h"
 #include "engine/engine.h"
 
 enum { PAGE_ROWS = 500, JOURNAL_ROWS = 100, OUT_BYTES_MAX = 256 << 20 };
 
-// Cells of a table from members of an object; what is absent is an empty cell.
+// Cells of a grid from members of an object; what is absent is an empty cell.
 
-static void cell_str(struct table *t, const json_t *j, const char *key) {
+static void cell_str(struct grid *t, const json_t *j, const char *key) {
     struct str text = STR_NONE;
     (void)json_get_str(j, key, &text);
-    table_cell(t, text);
+    grid_cell(t, text);
 }
 
-static void cell_number(struct table *t, const json_t *j, const char *key) {
+static void cell_number(struct grid *t, const json_t *j, const char *key) {
     int64_t number = 0;
     const bool known = json_get_i64(j, key, &number);
-    table_cell(t, known ? table_number(number, t->arena) : STR_NONE);
+    grid_cell(t, known ? grid_number(number, t->arena) : STR_NONE);
 }
 
-static void cell_bytes(struct table *t, const json_t *j, const char *key) {
+static void cell_bytes(struct grid *t, const json_t *j, const char *key) {
     int64_t number = 0;
     const bool known = json_get_i64(j, key, &number);
-    table_cell(t, known ? table_bytes(number, t->arena) : STR_NONE);
+    grid_cell(t, known ? grid_bytes(number, t->arena) : STR_NONE);
 }
 
 // Identifiers and versions, as a number without commas or as a text.
-static void cell_id(struct table *t, const json_t *j, const char *key) {
+static void cell_id(struct grid *t, const json_t *j, const char *key) {
     int64_t number = 0;
     if (json_get_i64(j, key, &number)) {
-        table_cellf(t, "%" PRId64, number);
+        grid_cellf(t, "%" PRId64, number);
     } else {
         cell_str(t, j, key);
     }
 }
 
 // A time to the second: a text as it came, or a number of milliseconds.
-static void cell_time(struct table *t, const json_t *j, const char *key) {
+static void cell_time(struct grid *t, const json_t *j, const char *key) {
     struct str text = STR_NONE;
     int64_t number = 0;
     if (json_get_i64(j, key, &number)) {
@@ -57,11 +57,11 @@ static void cell_time(struct table *t, const json_t *j, const char *key) {
     if (dot > 0) {
         text = arena_printf(t->arena, STR_FMT "Z", (int)dot, text.ptr);
     }
-    table_cell(t, text);
+    grid_cell(t, text);
 }
 
 // A list of texts, separated by commas.
-static void cell_list(struct table *t, const json_t *j, const char *key) {
+static void cell_list(struct grid *t, const json_t *j, const char *key) {
     const json_t *list = json_object_get(j, key);
     struct str text = STR_NONE;
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -69,13 +69,13 @@ static void cell_list(struct table *t, const json_t *j, const char *key) {
         text = arena_printf(t->arena, STR_FMT "%s%s", STR_ARG(text), i > 0 ? "," : "",
                             item ? item : "?");
     }
-    table_cell(t, text);
+    grid_cell(t, text);
 }
 
 // A column of a listing: its name at the top, the member that fills it, and how.
 struct list_column {
     const char *name, *key;
-    void (*cell)(struct table *t, const json_t *j, const char *key);
+    void (*cell)(struct grid *t, const json_t *j, const char *key);
     bool right;
 };
 
@@ -86,13 +86,13 @@ struct listing {
     size_t column_count;
 };
 
-static void add_columns(struct table *t, const struct list_column *columns, size_t count) {
+static void add_columns(struct grid *t, const struct list_column *columns, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        table_column(t, str_from(columns[i].name), columns[i].right);
+        grid_column(t, str_from(columns[i].name), columns[i].right);
     }
 }
 
-static void add_rows(struct table *t, const struct list_column *columns, size_t count,
+static void add_rows(struct grid *t, const struct list_column *columns, size_t count,
                      const json_t *rows) {
     for (size_t row = 0; row < json_array_size(rows); row++) {
         for (size_t i = 0; i < count; i++) {
@@ -132,7 +132,7 @@ static enum err_code list_show(const struct args *a, const struct listing *l, in
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(json_decrefp) json_t *pages = json_array();
     DEFER(client_closep) struct client *c = NULL;
-    struct table t = TABLE(a->arena);
+    struct grid t = GRID(a->arena);
     client_start();
     TRY(client_open(a, &c, err));
     TRY(list_all(c, l, limit, pages, err));
@@ -146,9 +146,9 @@ static enum err_code list_show(const struct args *a, const struct listing *l, in
         add_rows(&t, l->columns, l->column_count, rows);
     }
     if (!args_flag(a, "json")) {
-        table_print(&t, 0, 0, &out);
+        grid_print(&t, 0, 0, &out);
     }
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 enum err_code cli_ls(const struct args *a, struct err *err) {
@@ -207,7 +207,7 @@ static void describe_facts(const struct args *a, const json_t *j, struct buf *ou
         {"created", "created_at", cell_time, false},
         {"updated", "updated_at", cell_time, false},
     };
-    struct table t = TABLE(a->arena);
+    struct grid t = GRID(a->arena);
     for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
         facts[i].cell(&t, j, facts[i].key);
         const struct str value = t.cells[i];
@@ -216,19 +216,19 @@ static void describe_facts(const struct args *a, const json_t *j, struct buf *ou
     buf_printf(out, "%-12s %zu\n", "files", json_array_size(json_object_get(j, "objects")));
 }
 
-static void cell_required(struct table *t, const json_t *j, const char *key) {
+static void cell_required(struct grid *t, const json_t *j, const char *key) {
     bool required = false;
     (void)json_get_bool(j, key, &required);
-    table_cell(t, required ? STR("not null") : STR_NONE);
+    grid_cell(t, required ? STR("not null") : STR_NONE);
 }
 
 static void describe_part(const struct args *a, const struct list_column *columns, size_t count,
                           const json_t *rows, struct buf *out) {
-    struct table t = TABLE(a->arena);
+    struct grid t = GRID(a->arena);
     add_columns(&t, columns, count);
     add_rows(&t, columns, count, rows);
     buf_add_char(out, '\n');
-    table_print(&t, 0, 0, out);
+    grid_print(&t, 0, 0, out);
 }
 
 enum err_code cli_describe(const struct args *a, struct err *err) {
@@ -253,13 +253,13 @@ enum err_code cli_describe(const struct args *a, struct err *err) {
     if (args_flag(a, "json")) {
         buf_add_str(&out, json_text(j, a->arena));
         buf_add_char(&out, '\n');
-        return table_write(&out, err);
+        return grid_write(&out, err);
     }
     describe_facts(a, j, &out);
     const json_t *schema = json_object_get(j, "schema");
     describe_part(a, fields, ARRAY_LEN(fields), json_object_get(schema, "fields"), &out);
     describe_part(a, snapshots, ARRAY_LEN(snapshots), json_object_get(j, "snapshots"), &out);
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 // On a terminal asks; a script has said what it wants.
@@ -370,7 +370,7 @@ enum err_code cli_token_create(const struct args *a, struct err *err) {
     TRY(json_need_str(answer, "id", &id, err));
     buf_printf(&out, STR_FMT "\n", STR_ARG(token));
     fprintf(stderr, "token " STR_FMT " for %s; it is shown only now\n", STR_ARG(id), a->words[0]);
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 enum err_code cli_token_rm(const struct args *a, struct err *err) {
@@ -395,12 +395,12 @@ enum err_code cli_version(const struct args *a, struct err *err) {
     if (!args_flag(a, "server")) {
         buf_printf(&out, "tarn %s (commit %s, engine %s)\n", version_text(), version_commit(),
                    engine_version());
-        return table_write(&out, err);
+        return grid_write(&out, err);
     }
     client_start();
     TRY(client_open(a, &c, err));
     TRY(client_json(c, "GET", STR("/version"), NULL, &answer, err));
     buf_add_str(&out, json_text(answer, a->arena));
     buf_add_char(&out, '\n');
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }

@@ -62,7 +62,7 @@ bool client_interrupted(void) {
 void client_escape(struct buf *path, struct str text) {
     for (size_t i = 0; i < text.len; i++) {
         const unsigned char c = (unsigned char)text.ptr[i];
-        if ((c < 0x80 && isalnum(c)) || memchr("-._~", c, 4)) {
+        if (c > ' ' && c < 0x7F && (isalnum(c) || strchr("-._~", c))) {
             buf_add_char(path, (char)c);
         } else {
             buf_printf(path, "%%%02X", c);

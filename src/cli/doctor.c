@@ -22,7 +22,7 @@
 #include "base/version.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/table.h"
+#include "cli/grid.h"
 #include "engine/engine.h"
 #include "log/txlog.h"
 #include "store/store.h"
@@ -159,7 +159,7 @@ static void check_space(struct doctor *d) {
         return;
     }
     const int64_t bytes = (int64_t)((uint64_t)vfs.f_bavail * vfs.f_frsize);
-    const struct str text = table_bytes(bytes, d->arena);
+    const struct str text = grid_bytes(bytes, d->arena);
     const enum verdict low = bytes < SPACE_FAIL_BYTES ? VERDICT_FAIL : VERDICT_WARN;
     say(d, bytes < SPACE_WARN_BYTES ? low : VERDICT_OK, "free space",
         "delete something, or move the data folder to a larger disk", STR_FMT, STR_ARG(text));
@@ -414,7 +414,7 @@ enum err_code cli_doctor(const struct args *a, struct err *err) {
         }
     }
     store_close(d.store);
-    const enum err_code written = table_write(&d.out, err);
+    const enum err_code written = grid_write(&d.out, err);
     buf_release(&d.out);
     TRY(written);
     if (d.failed) {
@@ -447,7 +447,7 @@ enum err_code cli_journal_verify(const struct args *a, struct err *err) {
                report.first_seq, report.last_seq, STR_ARG(report.head_sha256));
     buf_printf(&out, "verdict       %s\n", code == ERR_OK ? "good" : "DAMAGED");
     struct err write_err = ERR_NONE;
-    if (table_write(&out, &write_err) != ERR_OK && code == ERR_OK) {
+    if (grid_write(&out, &write_err) != ERR_OK && code == ERR_OK) {
         *err = write_err;
         return err->code;
     }

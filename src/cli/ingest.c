@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/table.h"
+#include "cli/grid.h"
 
 enum { NAME_LETTERS_MAX = 63, DRAW_INTERVAL_US = 100000, BAR_WIDTH = 24, REJECTS_SHOWN = 5 };
 
@@ -43,8 +43,8 @@ struct str cli_dataset_name(struct str path, struct arena *a) {
         if (c < 0x80 && isalnum(c)) {
             // A name that starts with a digit would need quotes in SQL.
             if (len == 0 && isdigit(c)) {
-                memcpy(out, "t_", 2);
-                len = 2;
+                out[len++] = 't';
+                out[len++] = '_';
             }
             out[len++] = (char)tolower(c);
         } else if (len > 0 && out[len - 1] != '_') {
@@ -142,16 +142,18 @@ static enum err_code upload_open(const char *path, struct upload *ret, struct er
 
 static void ingest_path(const struct args *a, struct str dataset, const char *mode,
                         const char *file, struct buf *path) {
-    static const char *const passed[] = {"format", "on-error", "delimiter", "quote", "encoding"};
-    static const char *const parameters[] = {"format", "on_error", "delimiter", "quote",
-                                             "encoding"};
+    static const char *const passed[][2] = {
+        {"bucket", "bucket"},       {"format", "format"}, {"on-error", "on_error"},
+        {"delimiter", "delimiter"}, {"quote", "quote"},   {"encoding", "encoding"},
+        {"reason", "reason"},
+    };
     buf_add_cstr(path, "/ingest/file");
     client_parameter(path, "dataset", dataset);
     client_parameter(path, "mode", str_from(mode));
     for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
-        const char *value = args_value(a, passed[i]);
+        const char *value = args_value(a, passed[i][0]);
         if (value) {
-            client_parameter(path, parameters[i], str_from(value));
+            client_parameter(path, passed[i][1], str_from(value));
         }
     }
     if (args_flag(a, "evolve")) {
@@ -206,16 +208,16 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
     if (args_flag(a, "json")) {
         buf_add_str(&out, json_text(answer, arena));
         buf_add_char(&out, '\n');
-        return table_write(&out, err);
+        return grid_write(&out, err);
     }
-    const struct str rows = table_number(member_i64(answer, "rows"), arena);
-    const struct str bytes = table_bytes(member_i64(answer, "bytes"), arena);
+    const struct str rows = grid_number(member_i64(answer, "rows"), arena);
+    const struct str bytes = grid_bytes(member_i64(answer, "bytes"), arena);
     buf_printf(&out,
                "%s -> " STR_FMT ": " STR_FMT " rows, %zu columns, " STR_FMT ", %" PRId64 " ms%s\n",
                u->path, STR_ARG(dataset), STR_ARG(rows),
                json_array_size(json_object_get(answer, "schema")), STR_ARG(bytes),
                member_i64(answer, "duration_ms"), unchanged ? " (unchanged: it was there)" : "");
-    return table_write(&out, err);
+    return grid_write(&out, err);
 }
 
 static enum err_code ingest_one(const struct args *a, struct client *c, const char *file,

@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/table.h"
+#include "cli/grid.h"
 
 enum {
     SQL_BYTES_MAX = 4 << 20,
@@ -108,7 +108,7 @@ void cli_caret(struct str sql, int64_t position, struct buf *out) {
     struct str rest = before;
     struct str part = STR_NONE;
     while (str_cut(&rest, '\t', &part)) {
-        buf_printf(out, "%*s", (int)table_text_width(part), "");
+        buf_printf(out, "%*s", (int)grid_text_width(part), "");
         const bool tab = part.ptr + part.len < before.ptr + before.len;
         buf_add_cstr(out, tab ? "\t" : "");
     }
@@ -117,8 +117,12 @@ void cli_caret(struct str sql, int64_t position, struct buf *out) {
 
 // JSON text taken apart without reading its numbers, so that what is shown is what came.
 
+static bool is_one_of(char c, const char *set) {
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
 static void skip_blanks(struct str *rest) {
-    while (rest->len > 0 && memchr(" \t\r\n,:", *rest->ptr, 6)) {
+    while (rest->len > 0 && is_one_of(*rest->ptr, " \t\r\n,:")) {
         *rest = str_slice(*rest, 1, rest->len);
     }
 }
@@ -147,12 +151,12 @@ static size_t value_end(struct str text) {
                 return i;
             }
             depth -= c == '}' || c == ']';
-            if (depth == 0 && memchr(", \t\r\n", c, 5)) {
+            if (depth == 0 && is_one_of(c, ", \t\r\n")) {
                 return i;
             }
             i++;
         }
-        if (depth == 0 && memchr("\"}]", text.ptr[i - 1], 3)) {
+        if (depth == 0 && is_one_of(text.ptr[i - 1], "\"}]")) {
             return i;
         }
     }
@@ -211,7 +215,7 @@ static bool is_number(struct str type) {
     static const char *const numbers[] = {
         "TINYINT",  "SMALLINT", "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
         "UINTEGER", "UBIGINT",  "UHUGEINT", "FLOAT",  "DOUBLE",  "DECIMAL"};
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+    for (size_t i = 0; type.ptr && i < ARRAY_LEN(numbers); i++) {
         const struct str name = str_from(numbers[i]);
         if (str_starts(type, name) && (type.len == name.len || type.ptr[name.len] == '(') &&
             !str_ends(type, STR("]"))) {
@@ -221,12 +225,12 @@ static bool is_number(struct str type) {
     return false;
 }
 
-static enum err_code fill_table(struct str answer, struct table *t, struct err *err) {
+static enum err_code fill_grid(struct str answer, struct grid *t, struct err *err) {
     struct str rest = inside(member(answer, "columns"));
     struct str column = STR_NONE;
     while (next_value(&rest, &column)) {
-        table_column(t, cell_of(member(column, "name"), t->arena),
-                     is_number(cell_of(member(column, "type"), t->arena)));
+        grid_column(t, cell_of(member(column, "name"), t->arena),
+                    is_number(cell_of(member(column, "type"), t->arena)));
     }
     struct str rows = inside(member(answer, "rows"));
     struct str row = STR_NONE;
@@ -237,9 +241,9 @@ static enum err_code fill_table(struct str answer, struct table *t, struct err *
         for (; next_value(&cells, &value); count++) {
             const struct str cell = cell_of(value, t->arena);
             if (cell.ptr) {
-                table_cell(t, cell);
+                grid_cell(t, cell);
             } else {
-                table_cell_null(t);
+                grid_cell_null(t);
             }
         }
         if (count != t->column_count) {
@@ -274,19 +278,19 @@ static void say_truncated(bool truncated) {
 static enum err_code show(const struct args *a, const char *format, struct str answer,
                           struct err *err) {
     DEFER(buf_release) struct buf out = BUF(CLIENT_ANSWER_BYTES_MAX);
-    struct table t = TABLE(a->arena);
+    struct grid t = GRID(a->arena);
     if (strcmp(format, "json") == 0) {
         json_rows(answer, &out);
     } else {
-        TRY(fill_table(answer, &t, err));
+        TRY(fill_grid(answer, &t, err));
     }
     if (strcmp(format, "markdown") == 0) {
-        table_markdown(&t, &out);
+        grid_markdown(&t, &out);
     } else if (strcmp(format, "table") == 0) {
         const bool full = args_flag(a, "full");
-        table_print(&t, full ? 0 : TABLE_CELL_WIDTH, full ? 0 : table_terminal_width(), &out);
+        grid_print(&t, full ? 0 : GRID_CELL_WIDTH, full ? 0 : grid_terminal_width(), &out);
     }
-    TRY(table_write(&out, err));
+    TRY(grid_write(&out, err));
     const struct str count = member(answer, "row_count");
     const struct str elapsed = member(answer, "elapsed_ms");
     if (strcmp(format, "table") == 0 && isatty(STDERR_FILENO)) {
@@ -330,7 +334,7 @@ static enum err_code find_format(const struct args *a, size_t *ret, struct err *
 
 // Says a failure of the statement with the place that it speaks of, so that main does not.
 static enum err_code statement_failed(struct str sql, struct err *err) {
-    DEFER(buf_release) struct buf out = BUF(SQL_BYTES_MAX * 2);
+    DEFER(buf_release) struct buf out = BUF((size_t)SQL_BYTES_MAX * 2);
     if (err->position < 0) {
         return err->code;
     }
@@ -342,7 +346,7 @@ static enum err_code statement_failed(struct str sql, struct err *err) {
 
 enum err_code cli_query(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf sql = BUF(SQL_BYTES_MAX);
-    DEFER(buf_release) struct buf body = BUF(SQL_BYTES_MAX * 7);
+    DEFER(buf_release) struct buf body = BUF((size_t)SQL_BYTES_MAX * 7);
     DEFER(client_answer_release) struct client_answer answer = CLIENT_ANSWER;
     DEFER(client_closep) struct client *c = NULL;
     int64_t rows_max = 0;
@@ -443,7 +447,7 @@ static enum err_code bench_report(struct bench *b, int64_t clients, int64_t elap
         const int64_t rank = MAX((good * rows[i].percent + 99) / 100, 1) - 1;
         buf_printf(&out, "%s         %.2f ms\n", rows[i].name, (double)times[rank] / 1e3);
     }
-    TRY(table_write(&out, err));
+    TRY(grid_write(&out, err));
     if (b->errors > 0) {
         *err = b->first;
         return err_prefix(err, "the first of %" PRId64 " errors: ", (int64_t)b->errors);

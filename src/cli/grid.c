@@ -1,6 +1,6 @@
-// Tables: measuring, cutting and aligning text as terminals show it.
+// Grids: measuring, cutting and aligning text as terminals show it.
 #define _GNU_SOURCE // wcwidth
-#include "cli/table.h"
+#include "cli/grid.h"
 
 #include <inttypes.h>
 #include <locale.h>
@@ -17,26 +17,26 @@ enum { COLUMN_GAP = 2, COLUMN_WIDTH_MIN = 8, COLUMNS_MAX = 100000 };
 static const char cut_mark[] = "\xE2\x80\xA6";    // …
 static const char replacement[] = "\xEF\xBF\xBD"; // U+FFFD
 
-void table_column(struct table *t, struct str name, bool right) {
+void grid_column(struct grid *t, struct str name, bool right) {
     t->columns =
         arena_grow(t->arena, t->columns, &t->column_cap, t->column_count + 1, sizeof(*t->columns));
-    t->columns[t->column_count++] = (struct table_column){name, right};
+    t->columns[t->column_count++] = (struct grid_column){name, right};
 }
 
-static void add_cell(struct table *t, struct str text) {
+static void add_cell(struct grid *t, struct str text) {
     t->cells = arena_grow(t->arena, t->cells, &t->cell_cap, t->cell_count + 1, sizeof(*t->cells));
     t->cells[t->cell_count++] = text;
 }
 
-void table_cell(struct table *t, struct str text) {
+void grid_cell(struct grid *t, struct str text) {
     add_cell(t, text.ptr ? text : STR(""));
 }
 
-void table_cell_null(struct table *t) {
+void grid_cell_null(struct grid *t) {
     add_cell(t, STR_NONE);
 }
 
-void table_cellf(struct table *t, const char *fmt, ...) {
+void grid_cellf(struct grid *t, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     add_cell(t, arena_vprintf(t->arena, fmt, args));
@@ -74,8 +74,7 @@ static size_t next_char(struct str text, int *ret_width) {
 // How a control character or stray byte is written; out has room for 8 bytes.
 static size_t escape_char(struct str c, char *out) {
     const unsigned char byte = (unsigned char)c.ptr[0];
-    const char *named = memchr("\n\r\t", byte, 3);
-    if (named) {
+    if (byte == '\n' || byte == '\r' || byte == '\t') {
         out[0] = '\\';
         out[1] = byte == '\n' ? 'n' : byte == '\r' ? 'r' : 't';
         return 2;
@@ -128,7 +127,7 @@ static size_t add_text(struct buf *out, struct str text, size_t width, size_t *r
     return used;
 }
 
-size_t table_text_width(struct str text) {
+size_t grid_text_width(struct str text) {
     use_utf8();
     size_t width = 0;
     for (size_t at = 0; at < text.len;) {
@@ -145,7 +144,7 @@ size_t table_text_width(struct str text) {
     return width;
 }
 
-static struct str cell_text(const struct table *t, size_t row, size_t column) {
+static struct str cell_text(const struct grid *t, size_t row, size_t column) {
     const struct str cell = t->cells[row * t->column_count + column];
     return cell.ptr ? cell : STR("NULL");
 }
@@ -158,7 +157,7 @@ static void add_blanks(struct buf *out, size_t count) {
 
 // One cell, exactly width wide unless it is the last of its line.
 static void add_cell_text(struct buf *out, struct str text, size_t width, bool right, bool last) {
-    const size_t full = table_text_width(text);
+    const size_t full = grid_text_width(text);
     if (full > width) {
         size_t rest = 0;
         const size_t used = add_text(out, text, width - 1, &rest);
@@ -196,7 +195,7 @@ static void end_line(struct buf *out) {
     buf_add_char(out, '\n');
 }
 
-void table_print(const struct table *t, size_t cell_width, size_t line_width, struct buf *out) {
+void grid_print(const struct grid *t, size_t cell_width, size_t line_width, struct buf *out) {
     const size_t count = t->column_count;
     if (count == 0) {
         return;
@@ -204,9 +203,9 @@ void table_print(const struct table *t, size_t cell_width, size_t line_width, st
     const size_t rows = t->cell_count / count;
     size_t *widths = arena_array(t->arena, count, sizeof(*widths));
     for (size_t i = 0; i < count; i++) {
-        widths[i] = MAX(1, table_text_width(t->columns[i].name));
+        widths[i] = MAX(1, grid_text_width(t->columns[i].name));
         for (size_t row = 0; row < rows; row++) {
-            widths[i] = MAX(widths[i], table_text_width(cell_text(t, row, i)));
+            widths[i] = MAX(widths[i], grid_text_width(cell_text(t, row, i)));
         }
         widths[i] = cell_width > 0 ? MIN(widths[i], cell_width) : widths[i];
     }
@@ -214,7 +213,7 @@ void table_print(const struct table *t, size_t cell_width, size_t line_width, st
         fit(widths, count, line_width);
     }
     for (size_t i = 0; i < count; i++) {
-        const struct table_column *c = &t->columns[i];
+        const struct grid_column *c = &t->columns[i];
         add_cell_text(out, c->name, widths[i], c->right, i + 1 == count);
         add_blanks(out, i + 1 < count ? COLUMN_GAP : 0);
     }
@@ -252,7 +251,7 @@ static void markdown_cell(struct buf *out, struct str text) {
     buf_add_cstr(out, " |");
 }
 
-void table_markdown(const struct table *t, struct buf *out) {
+void grid_markdown(const struct grid *t, struct buf *out) {
     const size_t count = t->column_count;
     buf_add_char(out, '|');
     for (size_t i = 0; i < count; i++) {
@@ -272,7 +271,7 @@ void table_markdown(const struct table *t, struct buf *out) {
     }
 }
 
-struct str table_bytes(int64_t bytes, struct arena *a) {
+struct str grid_bytes(int64_t bytes, struct arena *a) {
     static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
     if (bytes < 1000) {
         return arena_printf(a, "%" PRId64 " B", bytes);
@@ -286,7 +285,7 @@ struct str table_bytes(int64_t bytes, struct arena *a) {
     return arena_printf(a, "%.1f %s", value, units[unit]);
 }
 
-struct str table_number(int64_t number, struct arena *a) {
+struct str grid_number(int64_t number, struct arena *a) {
     const struct str digits = arena_printf(a, "%" PRId64, number);
     struct str out = STR_NONE;
     for (size_t i = 0; i < digits.len; i++) {
@@ -297,7 +296,7 @@ struct str table_number(int64_t number, struct arena *a) {
     return out;
 }
 
-enum err_code table_write(const struct buf *out, struct err *err) {
+enum err_code grid_write(const struct buf *out, struct err *err) {
     const bool written = fwrite(out->ptr ? out->ptr : "", 1, out->len, stdout) == out->len;
     if (!written || fflush(stdout) != 0) {
         return err_errno(err, "cannot write to standard output");
@@ -308,7 +307,7 @@ enum err_code table_write(const struct buf *out, struct err *err) {
     return ERR_OK;
 }
 
-size_t table_terminal_width(void) {
+size_t grid_terminal_width(void) {
     struct winsize size = {0};
     if (!isatty(STDOUT_FILENO)) {
         return 0;

@@ -11,11 +11,11 @@
 #include "engine/vec.h"
 
 enum encode_format {
-    ENCODE_JSON,        // the rows array of an answer: [{...},...] or [[...],...]
-    ENCODE_NDJSON,      // application/x-ndjson: one object (or array) a line
-    ENCODE_CSV,         // text/csv, RFC 4180, header line, CRLF; NULL is an empty field, "" is text
-    ENCODE_TSV,         // text/tab-separated-values: \t, \n, \\ escaped
-    ENCODE_ARROW,       // application/vnd.apache.arrow.stream
+    ENCODE_JSON,   // the rows array of an answer: [{...},...] or [[...],...]
+    ENCODE_NDJSON, // application/x-ndjson: one object (or array) a line
+    ENCODE_CSV,    // text/csv, RFC 4180, header line, CRLF; NULL is an empty field, "" is text
+    ENCODE_TSV,    // text/tab-separated-values: \t, \n, \r, \\ escaped; NULL is \N
+    ENCODE_ARROW,  // application/vnd.apache.arrow.stream
 };
 
 struct encode_options {
@@ -31,18 +31,21 @@ struct encode_column {
 
 struct encoder;
 
+// The columns are copied; their types must live as long as the encoder.
 struct encoder *encoder_new(const struct encode_options *o, const struct encode_column *columns,
                             size_t column_count);
 void encoder_free(struct encoder *e); // takes NULL
 void encoder_freep(struct encoder **e);
 void encoder_head(struct encoder *e, struct buf *out);
-// Rows [0, rows) of the chunk, rows at most chunk->rows.
+// Rows [0, rows) of the chunk, rows at most chunk->rows. Only Arrow fails: ERR_SQL for values that
+// its types cannot hold, ERR_TOO_LARGE for more than 2 GiB in a column; out is then as before.
 MUST_CHECK enum err_code encoder_chunk(struct encoder *e, const struct vec_chunk *chunk,
                                        size_t rows, struct buf *out, struct err *err);
 void encoder_tail(struct encoder *e, struct buf *out);
 
 const char *encode_content_type(enum encode_format f);
-// One value as plain text (as the engine casts it to VARCHAR) for CSV, tables and messages.
+// One value as plain text (as the engine casts it to VARCHAR) for CSV, tables and messages; nothing
+// for NULL, and "?" for a kind without a layout.
 void encode_text(const struct vec *v, size_t row, struct buf *out);
 // {"name": …, "type": …} of each column as a JSON array.
 void encode_columns(const struct encode_column *columns, size_t column_count, struct buf *out);

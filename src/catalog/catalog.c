@@ -47,22 +47,21 @@ static void catalog_changed(void *ctx, struct str key, uint64_t version, const j
     }
 }
 
-static enum err_code open_folder(struct catalog *c, struct str data, struct err *err) {
-    DEFER(arena_release) struct arena a = ARENA(1 << 16);
-    const char *folder = arena_cstr(&a, data);
+static enum err_code open_folder(struct str data, struct arena *a, struct store **ret,
+                                 struct str *ret_uri, struct err *err) {
+    const char *folder = arena_cstr(a, data);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         return err_errno(err, "cannot make the data folder \"%s\"", folder);
     }
-    struct str root = arena_printf(&a, STR_FMT "/primary", STR_ARG(data));
-    TRY(store_folder_open(root.ptr, &c->primary.store, err));
+    struct str root = arena_printf(a, STR_FMT "/primary", STR_ARG(data));
+    DEFER(store_closep) struct store *s = NULL;
+    TRY(store_folder_open(root.ptr, &s, err));
     DEFER(freep) char *real = realpath(root.ptr, NULL);
     if (real == NULL) {
         return err_errno(err, "cannot resolve \"%s\"", root.ptr);
     }
-    struct str uri = arena_printf(&a, "file://%s", real);
-    c->uri = xstrdup(uri.ptr);
-    c->primary.name = STR("primary");
-    c->primary.uri = str_from(c->uri);
+    *ret_uri = arena_printf(a, "file://%s", real);
+    *ret = TAKE(s);
     return ERR_OK;
 }
 
@@ -70,10 +69,14 @@ static void catalog_closep(struct catalog **c) {
     catalog_close(*c);
 }
 
-enum err_code catalog_open(const struct config *config, struct catalog **ret, struct err *err) {
+enum err_code catalog_open_on(const struct config *config, struct store *s, struct str uri,
+                              struct catalog **ret, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
     DEFER(catalog_closep) struct catalog *c = xcalloc(1, sizeof(*c));
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
-    TRY(open_folder(c, config->server_data, err));
+    c->uri = xstrdup(arena_cstr(&a, uri));
+    c->primary =
+        (struct catalog_bucket){.name = STR("primary"), .store = s, .uri = str_from(c->uri)};
     char host[64] = "tarn";
     (void)gethostname(host, sizeof(host) - 1);
     struct txlog_options options = {.node = str_from(host),
@@ -84,6 +87,14 @@ enum err_code catalog_open(const struct config *config, struct catalog **ret, st
     TRY(txlog_open(c->primary.store, &options, &c->log, err));
     *ret = TAKE(c);
     return ERR_OK;
+}
+
+enum err_code catalog_open(const struct config *config, struct catalog **ret, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    struct store *s = NULL;
+    struct str uri = STR_NONE;
+    TRY(open_folder(config->server_data, &a, &s, &uri, err));
+    return catalog_open_on(config, s, uri, ret, err);
 }
 
 void catalog_close(struct catalog *c) {

@@ -59,6 +59,10 @@ struct catalog_author {
 // Opens (and makes, if need be) <data>/primary and replays its log.
 MUST_CHECK enum err_code catalog_open(const struct config *c, struct catalog **ret,
                                       struct err *err);
+// The same over a store that is open already, which the catalog closes; for tests. It reports to be
+// at that URI.
+MUST_CHECK enum err_code catalog_open_on(const struct config *c, struct store *s, struct str uri,
+                                         struct catalog **ret, struct err *err);
 void catalog_close(struct catalog *c); // takes NULL
 struct txlog *catalog_log(struct catalog *c);
 // ERR_NOT_FOUND lists the buckets that exist. Empty name: primary.

@@ -183,6 +183,10 @@ enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dat
                                      uint64_t *ret_version, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     TRY(catalog_check_name(to, err));
+    if (str_eq(to, d->name)) {
+        *ret_version = d->version;
+        return ERR_OK;
+    }
     struct catalog_dataset there;
     if (!str_eq_nocase(to, d->name) && dataset_read(c, to, &a, &there)) {
         return err_set(err, ERR_EXISTS, "there is a dataset \"" STR_FMT "\" already", STR_ARG(to));

@@ -84,6 +84,7 @@ struct listing {
     const char *member; // the array of the answer
     const struct list_column *columns;
     size_t column_count;
+    bool whole; // the answer is never a page: no limit, no cursor
 };
 
 static void add_columns(struct grid *t, const struct list_column *columns, size_t count) {
@@ -113,7 +114,9 @@ static enum err_code list_all(struct client *c, const struct listing *l, int64_t
         char text[32];
         snprintf(text, sizeof(text), "%" PRId64, MIN(limit - got, PAGE_ROWS));
         buf_add_cstr(&path, l->path);
-        client_parameter(&path, "limit", str_from(text));
+        if (!l->whole) {
+            client_parameter(&path, "limit", str_from(text));
+        }
         if (cursor.len > 0) {
             client_parameter(&path, "cursor", cursor);
         }
@@ -158,7 +161,7 @@ enum err_code cli_ls(const struct args *a, struct err *err) {
         {"bucket", "bucket", cell_str, false}, {"updated", "updated_at", cell_time, false},
     };
     static const struct listing datasets = {"/catalog/datasets", "datasets", columns,
-                                            ARRAY_LEN(columns)};
+                                            ARRAY_LEN(columns), false};
     return list_show(a, &datasets, INT64_MAX, err);
 }
 
@@ -171,7 +174,8 @@ enum err_code cli_token_ls(const struct args *a, struct err *err) {
         {"expires", "expires_at", cell_time, false},
         {"last used", "last_used_at", cell_time, false},
     };
-    static const struct listing tokens = {"/auth/tokens", "tokens", columns, ARRAY_LEN(columns)};
+    static const struct listing tokens = {"/auth/tokens", "tokens", columns, ARRAY_LEN(columns),
+                                          true};
     return list_show(a, &tokens, INT64_MAX, err);
 }
 
@@ -181,7 +185,8 @@ enum err_code cli_journal_show(const struct args *a, struct err *err) {
         {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
         {"target", "target", cell_str, false}, {"reason", "reason", cell_str, false},
     };
-    static const struct listing journal = {"/journal", "entries", columns, ARRAY_LEN(columns)};
+    static const struct listing journal = {"/journal", "entries", columns, ARRAY_LEN(columns),
+                                           false};
     int64_t limit = 0;
     TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
     return list_show(a, &journal, limit, err);

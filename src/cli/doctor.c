@@ -34,6 +34,7 @@ enum {
     SPACE_FAIL_BYTES = 64 << 20,
     YEAR_2024_S = 1704067200,
     CLOCK_AHEAD_US = 300000000,
+    SPOOL_DEPTH = 3,
 };
 
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
@@ -278,20 +279,36 @@ static void check_log(struct doctor *d) {
         report.checkpoints);
 }
 
-static void check_spool(struct doctor *d) {
-    const char *path = arena_cstr(d->arena, arena_printf(d->arena, "%s/spool", d->data));
+static size_t count_files(struct doctor *d, const char *path, int depth) {
     DIR *folder = opendir(path);
     size_t count = 0;
     if (!folder) {
-        return;
+        return 0;
     }
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+        const struct str below = arena_printf(d->arena, "%s/%s", path, entry->d_name);
+        struct stat st;
+        if (entry->d_name[0] == '.' || lstat(below.ptr, &st) != 0) {
+            continue;
+        }
+        if (S_ISREG(st.st_mode)) {
+            count++;
+        } else if (S_ISDIR(st.st_mode) && depth > 0) {
+            count += count_files(d, below.ptr, depth - 1);
+        }
     }
     closedir(folder);
+    return count;
+}
+
+static void check_spool(struct doctor *d) {
+    const char *path = arena_cstr(d->arena, arena_printf(d->arena, "%s/spool", d->data));
+    if (!is_folder(path)) {
+        return;
+    }
+    const size_t count = count_files(d, path, SPOOL_DEPTH);
     say(d, count > 0 ? VERDICT_WARN : VERDICT_OK, "spool",
-        "while no server runs on this folder, they may be deleted", "%zu files are left in %s",
-        count, path);
+        "while no server runs on this folder, they may be deleted", "%zu files in %s", count, path);
 }
 
 static bool keep_time(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {

@@ -210,13 +210,18 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
         buf_add_char(&out, '\n');
         return grid_write(&out, err);
     }
+    if (unchanged) {
+        buf_printf(&out, "%s -> " STR_FMT ": unchanged, these bytes were there already\n", u->path,
+                   STR_ARG(dataset));
+        return grid_write(&out, err);
+    }
     const struct str rows = grid_number(member_i64(answer, "rows"), arena);
     const struct str bytes = grid_bytes(member_i64(answer, "bytes"), arena);
     buf_printf(&out,
-               "%s -> " STR_FMT ": " STR_FMT " rows, %zu columns, " STR_FMT ", %" PRId64 " ms%s\n",
-               u->path, STR_ARG(dataset), STR_ARG(rows),
+               "%s -> " STR_FMT ": " STR_FMT " row%s, %zu columns, " STR_FMT ", %" PRId64 " ms\n",
+               u->path, STR_ARG(dataset), STR_ARG(rows), str_is(rows, "1") ? "" : "s",
                json_array_size(json_object_get(answer, "schema")), STR_ARG(bytes),
-               member_i64(answer, "duration_ms"), unchanged ? " (unchanged: it was there)" : "");
+               member_i64(answer, "duration_ms"));
     return grid_write(&out, err);
 }
 

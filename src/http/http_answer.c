@@ -137,6 +137,7 @@ static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t max) 
         set_state(c, HTTP_SEND);
         if (failed) {
             a->broken = true;
+            end_of_making(c); // what follows is our doing, no hang-up
             if (c->http_1_0) {
                 reset_connection(c);
             }
@@ -208,7 +209,7 @@ void http_answer_send(struct http_conn *c) {
     set_state(c, HTTP_SEND);
     const struct str head = answer_head(c);
     const struct str body = c->request.method == HTTP_HEAD ? STR_NONE : buf_str(&a->body);
-    const int64_t deadline_us = clock_mono_us() + SEND_MS * 1000;
+    const int64_t deadline_us = clock_mono_us() + INT64_C(1000) * SEND_MS;
     if (http_send(c, head, deadline_us) && http_send(c, body, deadline_us)) {
         c->request.bytes_out = (int64_t)body.len;
     }
@@ -220,7 +221,7 @@ void http_linger(struct http_conn *c) {
     if (!c->server->tls) {
         (void)shutdown(c->fd, SHUT_WR); // over TLS the end is not ours to send
     }
-    const int64_t deadline_us = clock_mono_us() + LINGER_MS * 1000;
+    const int64_t deadline_us = clock_mono_us() + INT64_C(1000) * LINGER_MS;
     struct pollfd wait = {.fd = c->fd, .events = POLLIN};
     char scrap[16 * 1024];
     while (clock_mono_us() < deadline_us && poll(&wait, 1, LINGER_SILENCE_MS) > 0) {

@@ -12,6 +12,7 @@ enum {
     BOUNDARY_MAX = 70,
     HEAD_MAX = 8 * 1024, // of one part, and of a urlencoded name
     VALUE_PIECE = 4 * 1024,
+    PART_ARENA = 64 * 1024, // never reached: heads are bounded
 };
 
 enum form_state {
@@ -349,7 +350,7 @@ enum err_code http_form_open(struct str content_type, struct http_part_sink sink
     }
     struct http_form *f = xcalloc(1, sizeof(*f));
     f->sink = sink;
-    f->arena = ARENA(64 * 1024);
+    f->arena = ARENA(PART_ARENA);
     f->head = BUF(HEAD_MAX);
     f->value = BUF(VALUE_PIECE);
     f->state = multipart ? FORM_DATA : FORM_NAME;

@@ -174,6 +174,6 @@ void http_monitor_start(struct http_server *s);
 void http_monitor_stop(struct http_server *s);
 void http_monitor_add(struct http_conn *c);
 void http_monitor_remove(struct http_conn *c); // the monitor frees it when nothing refers to it
-// Cuts the connections that no request keeps busy.
-void http_monitor_cut_idle(struct http_server *s);
+// Cuts the connections that no request keeps busy, or all; returns how many there are.
+size_t http_monitor_cut(struct http_server *s, bool all);
 void http_monitor_cancel_all(struct http_server *s);

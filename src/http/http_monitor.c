@@ -61,7 +61,8 @@ static void look_for_silence(struct http_server *s, struct http_conn *c, int64_t
     w->bytes = bytes;
 
     const bool silent = state != HTTP_WORK && now_us - w->changed_us > s->idle_timeout_us;
-    const bool slow = state == HTTP_IDLE && now_us - w->head_us > HTTP_HEAD_TIMEOUT_MS * 1000;
+    const bool slow =
+        state == HTTP_IDLE && now_us - w->head_us > INT64_C(1000) * HTTP_HEAD_TIMEOUT_MS;
     if (silent || slow) {
         (void)shutdown(c->fd, SHUT_RDWR);
     }
@@ -100,7 +101,7 @@ static void *run(void *arg) {
         handle_events(s, events, count);
         free_dead(s);
         const int64_t now_us = clock_mono_us();
-        if (now_us - looked_us >= TICK_MS * 1000) {
+        if (now_us - looked_us >= INT64_C(1000) * TICK_MS) {
             looked_us = now_us;
             LOCKED(&s->lock);
             for (struct http_conn *c = s->conns; c; c = c->next) {
@@ -114,8 +115,8 @@ static void *run(void *arg) {
 void http_monitor_start(struct http_server *s) {
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    CHECK(s->epoll_fd >= 0 && s->wake_fd >= 0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    // Fails for a descriptor that could not be made, too.
     CHECK(epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &event) == 0);
     s->monitor = threads_start("http-monitor", run, s);
 }
@@ -162,14 +163,17 @@ void http_monitor_remove(struct http_conn *c) {
     s->dead = c;
 }
 
-void http_monitor_cut_idle(struct http_server *s) {
+size_t http_monitor_cut(struct http_server *s, bool all) {
+    size_t count = 0;
     LOCKED(&s->lock);
     for (struct http_conn *c = s->conns; c; c = c->next) {
         const int state = atomic_load(&c->state);
-        if (state == HTTP_IDLE || state == HTTP_LINGER) {
+        if (all || state == HTTP_IDLE || state == HTTP_LINGER) {
             (void)shutdown(c->fd, SHUT_RDWR);
         }
+        count++;
     }
+    return count;
 }
 
 void http_monitor_cancel_all(struct http_server *s) {

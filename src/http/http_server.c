@@ -16,7 +16,7 @@
 enum {
     POOL_BYTES = 32 * 1024, // of libmicrohttpd, for one connection
     PEM_MAX = 1024 * 1024,
-    DRAIN_STEP_US = 5000,
+    DRAIN_STEP_NS = 5 * 1000 * 1000,
     CANCEL_GRACE_US = 2000000,
 };
 
@@ -366,24 +366,32 @@ int http_server_port(const struct http_server *s) {
     return s->port;
 }
 
+static void step_on(void) {
+    const struct timespec step = {.tv_nsec = DRAIN_STEP_NS};
+    (void)nanosleep(&step, NULL);
+}
+
+static void stop_accepting(struct http_server *s) {
+    atomic_store(&s->draining, true);
+    (void)MHD_quiesce_daemon(s->daemon);
+    (void)shutdown(s->listen_fd, SHUT_RDWR); // who comes now is refused by the kernel
+}
+
 // Waits until no request is in work; connections that become idle are closed meanwhile.
 static bool wait_idle(struct http_server *s, int64_t until_us) {
     while (atomic_load(&s->working) > 0) {
         if (clock_mono_us() >= until_us) {
             return false;
         }
-        const struct timespec step = {.tv_nsec = DRAIN_STEP_US * 1000};
-        (void)nanosleep(&step, NULL);
-        http_monitor_cut_idle(s);
+        step_on();
+        (void)http_monitor_cut(s, false);
     }
     return true;
 }
 
 bool http_server_drain(struct http_server *s, int64_t timeout_ms) {
-    atomic_store(&s->draining, true);
-    (void)MHD_quiesce_daemon(s->daemon);
-    (void)shutdown(s->listen_fd, SHUT_RDWR); // who comes now is refused by the kernel
-    http_monitor_cut_idle(s);
+    stop_accepting(s);
+    (void)http_monitor_cut(s, false);
     if (wait_idle(s, clock_mono_us() + timeout_ms * 1000)) {
         return true;
     }
@@ -397,8 +405,13 @@ void http_server_close(struct http_server *s) {
         return;
     }
     if (s->daemon) {
+        // libmicrohttpd crashes when it refuses a request while it stops (in 0.9.75 it then uses a
+        // response that it has not taken), so it is stopped when it has no connections any more.
+        stop_accepting(s);
         http_monitor_cancel_all(s);
-        (void)MHD_quiesce_daemon(s->daemon);
+        while (http_monitor_cut(s, true) > 0) {
+            step_on();
+        }
         MHD_stop_daemon(s->daemon);
     }
     if (s->epoll_fd >= 0) {

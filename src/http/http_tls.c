@@ -35,7 +35,7 @@ static ssize_t send_plain(int fd, struct str data) {
 }
 
 bool http_send(struct http_conn *c, struct str data, int64_t deadline_us) {
-    const gnutls_session_t session = c->server->tls ? session_of(c) : NULL;
+    gnutls_session_t session = c->server->tls ? session_of(c) : NULL;
     size_t sent = 0;
     while (sent < data.len) {
         const struct str rest = str_slice(data, sent, data.len);
@@ -54,7 +54,7 @@ void http_send_end(struct http_conn *c) {
     if (c->server->tls) {
         typeof(gnutls_bye) *bye = NULL;
         *(void **)&bye = dlsym(RTLD_DEFAULT, "gnutls_bye");
-        const gnutls_session_t session = session_of(c);
+        gnutls_session_t session = session_of(c);
         if (session && bye) {
             (void)bye(session, GNUTLS_SHUT_WR);
         }

@@ -370,6 +370,7 @@ enum err_code avro_read(struct str data, struct str what, struct arena *a, struc
                         struct err *err) {
     struct avro_reader *r = NULL;
     TRY(avro_reader_open(data, what, a, &r, err));
+    CHECK(r);
     size_t cap = 0;
     while (true) {
         struct avro_value value = {0};

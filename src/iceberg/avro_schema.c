@@ -64,7 +64,8 @@ static enum err_code add_named(struct parser *p, const json_t *json, struct str 
     if (find_named(p, s->name)) {
         return bad(p, "a name stands twice");
     }
-    p->named = arena_grow(p->a, p->named, &p->named_cap, p->named_count + 1, sizeof(*p->named));
+    p->named =
+        arena_grow(p->a, p->named, &p->named_cap, p->named_count + 1, sizeof(struct avro_schema *));
     p->named[p->named_count++] = s;
     return ERR_OK;
 }

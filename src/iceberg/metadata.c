@@ -111,7 +111,7 @@ static enum err_code read_schemas(const struct reading *r) {
     if (!count) {
         return bad(r, "schemas", "is missing or empty");
     }
-    r->m->schemas = arena_array(r->a, count, sizeof(*r->m->schemas));
+    r->m->schemas = arena_array(r->a, count, sizeof(struct ice_schema *));
     for (size_t i = 0; i < count; i++) {
         struct ice_schema *s = NULL;
         const json_t *json = json_array_get(list, i);

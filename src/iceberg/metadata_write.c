@@ -28,7 +28,7 @@ struct ice_metadata *ice_metadata_new(struct str uuid, struct str location,
     struct ice_schema *copy = ice_schema_copy(schema, a);
     copy->schema_id = 0;
     m->last_column_id = ice_schema_highest_id(copy);
-    m->schemas = arena_array(a, 1, sizeof(*m->schemas));
+    m->schemas = arena_array(a, 1, sizeof(struct ice_schema *));
     m->schemas[0] = copy;
     m->schema_count = 1;
     return m;
@@ -65,7 +65,7 @@ struct ice_metadata *ice_metadata_copy(const struct ice_metadata *m, struct aren
     *copy = *m;
     copy->uuid = arena_str(a, m->uuid);
     copy->location = arena_str(a, m->location);
-    copy->schemas = arena_array(a, m->schema_count, sizeof(*copy->schemas));
+    copy->schemas = arena_array(a, m->schema_count, sizeof(struct ice_schema *));
     for (size_t i = 0; i < m->schema_count; i++) {
         copy->schemas[i] = ice_schema_copy(m->schemas[i], a);
     }
@@ -127,7 +127,7 @@ int32_t ice_metadata_set_schema(struct ice_metadata *m, const struct ice_schema 
         }
         next_id = MAX(next_id, m->schemas[i]->schema_id + 1);
     }
-    struct ice_schema **list = arena_array(a, m->schema_count + 1, sizeof(*list));
+    struct ice_schema **list = arena_array(a, m->schema_count + 1, sizeof(struct ice_schema *));
     for (size_t i = 0; i < m->schema_count; i++) {
         list[i] = m->schemas[i];
     }

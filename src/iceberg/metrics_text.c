@@ -255,7 +255,7 @@ static bool unscaled(const struct ice_type *t, struct str text, __int128 *ret) {
     if (whole.len + fraction.len == 0) {
         return false;
     }
-    while (fraction.len > (size_t)t->scale && fraction.ptr[fraction.len - 1] == '0') {
+    while (fraction.len > (size_t)t->scale && str_ends(fraction, STR("0"))) {
         fraction.len--;
     }
     __int128 v = 0;

@@ -331,6 +331,7 @@ static enum err_code start(struct http_server *s, const struct http_options *o, 
                                  MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
     thread_opening = NULL;
     if (!s->daemon) {
+        s->listen_fd = -1; // libmicrohttpd has closed it
         const struct str why = str_trim(str_from(s->complaint));
         return err_set(err, ERR_INVALID, "the HTTP server does not start: " STR_FMT, STR_ARG(why));
     }

@@ -3,8 +3,6 @@
 
 #include "base/utf8.h"
 
-#include <stdio.h>
-
 struct reader {
     struct str json;
     size_t at;

@@ -4,8 +4,6 @@
 #include "base/hash.h"
 #include "query/guard_int.h"
 
-#include <stdio.h>
-
 // ---- Text
 
 static enum err_code check_text(struct str sql, struct err *err) {

@@ -20,22 +20,22 @@
 #include "engine/engine.h"
 #include "iceberg/metrics.h"
 
-#define GUARD_TEXT_MAX (256 * 1024)
+#define GUARD_TEXT_MAX 262144 // bytes
 #define GUARD_NODES_MAX 20000
 #define GUARD_QUERIES_MAX 1000 // SELECTs: planning takes longer than their number grows
 #define GUARD_DEPTH_MAX 200    // of the tree; deeper is refused before anything recurses
 
 enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };
 
-// What the constants of a condition were. They are right only on columns of these types; a
-// condition on any other column is to be dropped:
+// What the constants of a condition were. They say what they seem to only on columns of these
+// types; on any other the condition is to be dropped.
 enum guard_literal {
-    GUARD_LITERAL_NUMBER,      // numbers of any kind; not on text, boolean, date or time
-    GUARD_LITERAL_STRING,      // any: the engine, too, turns the string into the column's type
+    GUARD_LITERAL_NUMBER,      // integers, decimals, doubles; floats if it has no point
+    GUARD_LITERAL_STRING,      // all but binary: the engine turns the string into the column's type
     GUARD_LITERAL_BOOLEAN,     // boolean: "true" or "false"
     GUARD_LITERAL_DATE,        // date, timestamp, timestamp with time zone
-    GUARD_LITERAL_TIMESTAMP,   // timestamp
-    GUARD_LITERAL_TIMESTAMPTZ, // timestamp with time zone
+    GUARD_LITERAL_TIMESTAMP,   // timestamp, of microseconds
+    GUARD_LITERAL_TIMESTAMPTZ, // timestamp with time zone, of microseconds
 };
 
 // A condition that every row of the table must satisfy to matter for the answer: found among the

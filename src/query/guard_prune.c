@@ -7,8 +7,6 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
-
 enum {
     LEAVES_MAX = 64,
     VALUES_MAX = 1000,
@@ -253,13 +251,28 @@ static void add_condition(struct prune *p, const struct ast *column, struct guar
 }
 
 // One value, without what stands behind it in the tree.
-static void add_single(struct prune *p, const struct ast *column, enum ice_op op,
-                       const struct ast *constant) {
+static bool read_single(struct prune *p, const struct ast *constant, struct guard_condition *c) {
     struct ast alone = *constant;
     alone.next = NULL;
+    return read_literals(p, &alone, c);
+}
+
+static void add_single(struct prune *p, const struct ast *column, enum ice_op op,
+                       const struct ast *constant) {
     struct guard_condition c = {.op = op};
-    if (read_literals(p, &alone, &c)) {
+    if (read_single(p, constant, &c)) {
         add_condition(p, column, c);
+    }
+}
+
+// The engine compares all three in one type: each bound counts only if the other is of its kind.
+static void take_between(struct prune *p, const struct ast *n) {
+    struct guard_condition lower = {.op = ICE_OP_GE};
+    struct guard_condition upper = {.op = ICE_OP_LE};
+    if (read_single(p, ast_get(n, "lower"), &lower) &&
+        read_single(p, ast_get(n, "upper"), &upper) && lower.literal == upper.literal) {
+        add_condition(p, ast_get(n, "input"), lower);
+        add_condition(p, ast_get(n, "input"), upper);
     }
 }
 
@@ -317,8 +330,7 @@ static void take_part(struct prune *p, const struct ast *n) {
     } else if (ast_is(n, "class", "COMPARISON")) {
         take_comparison(p, n);
     } else if (ast_is(n, "class", "BETWEEN")) {
-        add_single(p, ast_get(n, "input"), ICE_OP_GE, ast_get(n, "lower"));
-        add_single(p, ast_get(n, "input"), ICE_OP_LE, ast_get(n, "upper"));
+        take_between(p, n);
     } else if (ast_is(n, "class", "OPERATOR")) {
         take_operator(p, n);
     }

@@ -5,8 +5,6 @@
 // survives, it gets that form; what is left over is refused when the trees are compared.
 #include "query/guard_int.h"
 
-#include <stdio.h>
-
 #define CAST_OF_TEXT                                                                               \
     "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\",\"child\":{\"class\":"          \
     "\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\",\"value\":{\"type\":{\"id\":"         \

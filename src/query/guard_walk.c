@@ -1,7 +1,7 @@
 // Guard, walk: goes through the tree field by field; what no shape knows is refused.
 #include "query/guard_int.h"
 
-#include <stdio.h>
+#include <stdarg.h>
 
 enum err_code guard_refuse(struct guard_walk *w, const char *fmt, ...) {
     va_list args;

@@ -14,7 +14,7 @@ enum {
     HTTP_KEPT_MAX = 64 * 1024,       // a larger buffer is not kept for the next request
     HTTP_SWALLOW_MAX = 256 * 1024,   // of a refused body that is read rather than cut off
     HTTP_HEAD_TIMEOUT_MS = 8 * 1000, // from the first byte of a head to its last
-    HTTP_STACK_BYTES = 1024 * 1024,
+    HTTP_STACK_BYTES = 8 * 1024 * 1024, // address space: the SQL parser recurses
 };
 
 // What the connection's thread does; the monitor cuts a connection off that waits too long.

@@ -15,8 +15,8 @@
 #include "base/str.h"
 
 #define AST_DEPTH_MAX 1500      // nested values; the reader recurses no deeper
-#define AST_VALUES_MAX 1000000  // of the text, numbers and strings included
-#define AST_TEXT_MAX (64 << 20) // bytes of JSON, read or written
+#define AST_VALUES_MAX 400000   // of the text, numbers and strings included
+#define AST_TEXT_MAX (16 << 20) // bytes of JSON, read or written
 
 enum ast_kind { AST_NULL, AST_FALSE, AST_TRUE, AST_NUMBER, AST_STRING, AST_ARRAY, AST_OBJECT };
 

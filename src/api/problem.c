@@ -58,7 +58,8 @@ enum err_code api_body_json(struct call *c, json_t **ret, struct err *err) {
     (void)http_header(c->http, "Content-Type", &type);
     if (str_cut(&type, ';', &media) && !str_eq_nocase(str_trim(media), STR("application/json"))) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "this takes a body of type application/json, not " STR_FMT,
+                       "this takes a body of type application/json, not " STR_FMT
+                       " (with curl: -H 'Content-Type: application/json')",
                        STR_ARG(str_trim(media)));
     }
     if (c->http->body.len == 0) {

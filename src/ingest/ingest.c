@@ -176,8 +176,7 @@ static enum err_code make_spool(struct ingest_upload *u, struct err *err) {
     return ERR_OK;
 }
 
-enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,
-                           struct ingest_upload **ret, struct err *err) {
+static struct ingest_upload *upload_new(struct ingest *i, const struct ingest_request *r) {
     struct ingest_upload *u = xcalloc(1, sizeof(*u));
     *u = (struct ingest_upload){
         .ingest = i,
@@ -187,15 +186,29 @@ enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,
         .scan = TEXT_SCAN,
     };
     copy_request(r, &u->arena, &u->request);
+    CHECK(pthread_mutex_init(&u->lock, NULL) == 0);
+    u->hash = sha256_stream_new();
+    return u;
+}
+
+static void upload_free(struct ingest_upload *u) {
+    sha256_stream_free(u->hash);
+    closep(&u->fd);
+    closep(&u->folder_fd);
+    (void)pthread_mutex_destroy(&u->lock);
+    arena_release(&u->arena);
+    free(u);
+}
+
+enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,
+                           struct ingest_upload **ret, struct err *err) {
+    struct ingest_upload *u = upload_new(i, r);
     enum err_code code = check_request(&u->request, err);
     code = code == ERR_OK ? take_place(i, err) : code;
     if (code != ERR_OK) {
-        arena_release(&u->arena);
-        free(u);
+        upload_free(u);
         return code;
     }
-    CHECK(pthread_mutex_init(&u->lock, NULL) == 0);
-    u->hash = sha256_stream_new();
     code = make_spool(u, err);
     if (code == ERR_OK && r->mode == TABLE_APPEND) {
         DEFER(arena_release) struct arena a = ARENA(ARENA_BYTES);
@@ -531,17 +544,11 @@ void ingest_end(struct ingest_upload *u) {
     }
     struct err err = ERR_NONE;
     (void)rejects_end(u, false, &err);
-    sha256_stream_free(u->hash);
-    closep(&u->fd);
     if (u->folder.len > 0) {
         remove_folder(u->folder.ptr);
     }
-    closep(&u->folder_fd);
-    {
-        LOCKED(&u->ingest->lock);
-        u->ingest->running--;
-    }
-    (void)pthread_mutex_destroy(&u->lock);
-    arena_release(&u->arena);
-    free(u);
+    struct ingest *i = u->ingest;
+    upload_free(u);
+    LOCKED(&i->lock);
+    i->running--;
 }

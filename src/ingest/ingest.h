@@ -36,11 +36,11 @@ struct ingest_request {
     enum ingest_format format;
     enum table_mode mode;
     bool evolve;
-    bool reject;             // on_error=reject: keep the good rows
-    enum ingest_tri header;  // CSV, TSV
-    struct str delimiter;    // empty: detect
-    struct str quote;        // empty: detect; "none": there are no quotes
-    struct str encoding;     // empty: detect; "utf-8", "utf-16", "latin-1", "windows-1252"
+    bool reject;            // on_error=reject: keep the good rows
+    enum ingest_tri header; // CSV, TSV
+    struct str delimiter;   // empty: detect
+    struct str quote;       // empty: detect; "none": there are no quotes
+    struct str encoding;    // empty: detect; "utf-8", "utf-16", "latin-1", "windows-1252"
     struct catalog_author who;
 };
 
@@ -54,7 +54,7 @@ struct ingest_result {
     struct table_written written;
     enum ingest_format format;
     int64_t bytes_received;
-    int64_t rejected; // rows
+    int64_t rejected;            // rows
     struct ingest_reject *first; // up to 10 of them
     size_t first_count;
     struct str rejects_id; // for ingest_rejects_path; empty when there are none

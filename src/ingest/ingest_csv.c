@@ -1,5 +1,5 @@
 // Delimited text: the types of its columns, the SQL that reads it, and what happens to bad rows.
-#include "ingest/ingest_int.h"
+#include "ingest/ingest_csv.h"
 #include "table/table_types.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 
 #define SQL_MAX (64 << 20)
 #define WRITE_BYTES (1 << 20)
+#define WIDE_COLUMNS 1000 // each takes 32 KiB a thread, several times
 
 // The dataset's types that text can be read as, and from which kinds.
 static const struct target {
@@ -388,11 +389,17 @@ static struct str char_literal(char c, struct arena *a) {
     return c ? sql_literal((struct str){&c, 1}, a) : STR("''");
 }
 
-// A table expression: every column is read as text and cast as the types say. sure: that all
-// values fit is known already.
-static enum err_code source_sql(const struct csv_file *f, const struct csv_dialect *d,
-                                struct str path, bool sure, struct arena *a, struct str *ret,
-                                struct err *err) {
+// A file to be read, and how.
+struct source {
+    struct str path;
+    struct csv_dialect dialect;
+    bool sure; // every value is known to fit
+};
+
+// A table expression: every column is read as text and cast as the types say.
+static enum err_code source_sql(const struct csv_file *f, const struct source *s, struct arena *a,
+                                struct str *ret, struct err *err) {
+    const struct csv_dialect *d = &s->dialect;
     DEFER(buf_release) struct buf sql = BUF(SQL_MAX);
     buf_add_cstr(&sql, "(SELECT ");
     for (size_t i = 0; i < f->count; i++) {
@@ -403,22 +410,22 @@ static enum err_code source_sql(const struct csv_file *f, const struct csv_diale
         if (c->kind == CSV_TEXT) {
             buf_add_cstr(&sql, n);
         } else {
-            add_value(&sql, c, n, sure);
+            add_value(&sql, c, n, s->sure);
         }
         const struct str name = sql_ident(c->name, a);
         buf_printf(&sql, " AS " STR_FMT, STR_ARG(name));
     }
-    const struct str file = sql_literal(path, a);
+    const struct str file = sql_literal(s->path, a);
     const struct str delimiter = char_literal(d->delimiter, a);
     const struct str quote = char_literal(d->quote, a);
     const struct str escape = char_literal(d->escape, a);
     buf_printf(&sql,
                " FROM read_csv(" STR_FMT ", auto_detect=false, compression='none', comment='', "
                "delim=" STR_FMT ", quote=" STR_FMT ", escape=" STR_FMT ", header=%s, skip=%lld, "
-               "max_line_size=%d, buffer_size=%d, columns={",
+               "max_line_size=%d, buffer_size=%d, parallel=%s, columns={",
                STR_ARG(file), STR_ARG(delimiter), STR_ARG(quote), STR_ARG(escape),
-               d->header ? "true" : "false", (long long)d->skip, INGEST_ROW_MAX,
-               4 * INGEST_ROW_MAX);
+               d->header ? "true" : "false", (long long)d->skip, INGEST_ROW_MAX, 4 * INGEST_ROW_MAX,
+               f->count > WIDE_COLUMNS ? "false" : "true");
     for (size_t i = 0; i < f->count; i++) {
         buf_printf(&sql, "%s'c%zu': 'VARCHAR'", i > 0 ? ", " : "", i);
     }
@@ -488,8 +495,9 @@ static enum err_code write_sorted(struct ingest_upload *u, struct csv_file *f, s
         return rejects_fail(u, err);
     }
     const struct csv_dialect plain = {.delimiter = ',', .quote = '"', .escape = '"'};
+    const struct source s = {.path = path, .dialect = plain, .sure = true};
     struct str source = STR_NONE;
-    TRY(source_sql(f, &plain, path, true, a, &source, err));
+    TRY(source_sql(f, &s, a, &source, err));
     return upload_write(u, source, sha256, a, ret, err);
 }
 
@@ -503,8 +511,9 @@ enum err_code csv_write(struct ingest_upload *u, struct str sha256, struct arena
         TRY(csv_types(u, &f, 0, err));
     }
     if (!has_bad_rows(&f)) {
+        const struct source s = {.path = u->path, .dialect = f.dialect, .sure = f.whole};
         struct str source = STR_NONE;
-        TRY(source_sql(&f, &f.dialect, u->path, f.whole, a, &source, err));
+        TRY(source_sql(&f, &s, a, &source, err));
         const enum err_code code = upload_write(u, source, sha256, a, ret, err);
         if (code != ERR_SQL) {
             return code;

@@ -1,5 +1,5 @@
 // Values of delimited text: what a piece of text can be read as without losing anything.
-#include "ingest/ingest_int.h"
+#include "ingest/ingest_csv.h"
 
 #define NUMBER_BITS (CSV_BIT(CSV_INT) | CSV_BIT(CSV_HUGE) | CSV_BIT(CSV_DOUBLE))
 

@@ -1,5 +1,5 @@
 // JSON and Parquet: what the engine reads by itself, with types taken from the whole file.
-#include "ingest/ingest_int.h"
+#include "ingest/ingest_csv.h"
 #include "table/table_types.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static size_t skip_space(struct str s, size_t at) {
 
 // One object a line is what the engine reads fastest; anything else is read one by one.
 static enum layout find_layout(const struct ingest_upload *u, struct str head) {
-    const size_t at = skip_space(head, str_starts(head, STR("\xEF\xBB\xBF")) ? 3 : 0);
+    const size_t at = skip_space(head, 0);
     if (u->format == INGEST_NDJSON) {
         return LAYOUT_LINES;
     }
@@ -68,7 +68,10 @@ static enum err_code look(struct ingest_upload *u, enum layout *ret, struct err 
     if (len < 0) {
         return err_errno(err, "cannot read the spool file");
     }
-    const struct str head = {buf, (size_t)len};
+    struct str head = {buf, (size_t)len};
+    if (str_starts(head, STR("\xEF\xBB\xBF"))) {
+        head = str_slice(head, 3, head.len);
+    }
     *ret = find_layout(u, head);
     const size_t open_at = skip_space(head, 0);
     const size_t at = skip_space(head, open_at + 1);

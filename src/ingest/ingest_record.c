@@ -1,5 +1,5 @@
 // Rows of delimited text: reads them whatever stands there, and finds out how they are written.
-#include "ingest/ingest_int.h"
+#include "ingest/ingest_csv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,16 +204,15 @@ static int64_t count_lines(struct str raw) {
     return lines;
 }
 
-static struct csv_record *make_record(struct csv_reader *r, size_t count, size_t next,
-                                      const char *fault) {
-    static _Thread_local struct csv_record record;
+static const struct csv_record *make_record(struct csv_reader *r, size_t count, size_t next,
+                                            const char *fault) {
     const struct str whole = {r->buf + r->pos, next - r->pos};
     struct str raw = whole;
     while (raw.len > 0 && (raw.ptr[raw.len - 1] == '\n' || raw.ptr[raw.len - 1] == '\r') &&
            whole.len - raw.len < 2) {
         raw.len--;
     }
-    record = (struct csv_record){
+    r->record = (struct csv_record){
         .line = r->line,
         .raw = raw,
         .fields = r->fields,
@@ -223,7 +222,7 @@ static struct csv_record *make_record(struct csv_reader *r, size_t count, size_t
     };
     r->line += MAX(count_lines(whole), 1);
     r->pos = next;
-    return &record;
+    return &r->record;
 }
 
 static const char *fault_text(struct csv_reader *r, size_t count, bool too_long) {
@@ -325,8 +324,13 @@ static enum err_code try_dialect(struct str path, struct trial *t, struct err *e
     return ERR_OK;
 }
 
-// Is a the better explanation? Fewer broken rows, then more rows alike, then more columns.
+// Is a, which was tried later, the better explanation? Quotes that are in use are quotes. Then:
+// fewer broken rows, more rows alike, more columns.
 static bool is_better(const struct trial *a, const struct trial *b) {
+    const bool same = a->dialect.delimiter == b->dialect.delimiter;
+    if (same && a->dialect.quote != b->dialect.quote && b->quoted > 0) {
+        return false;
+    }
     const bool a_splits = a->common_count > 1 && a->common * 2 > a->rows;
     const bool b_splits = b->common_count > 1 && b->common * 2 > b->rows;
     if (a_splits != b_splits) {
@@ -499,6 +503,11 @@ enum err_code csv_dialect_find(struct ingest_upload *u, struct csv_file *f, stru
     TRY(first_row(u, &f->dialect, &r, &first, &f->dialect.skip, err));
     if (first->fault) {
         return err_set(err, ERR_DATA, "line %lld: %s", (long long)first->line, first->fault);
+    }
+    if (str_starts(first->raw, STR("sep=")) && first->raw.len <= 5) {
+        return err_set(err, ERR_DATA,
+                       "the first line, \"sep=\", belongs to Excel and not to the data: remove it "
+                       "and state the delimiter");
     }
     if (first->count > INGEST_COLUMNS_MAX) {
         return err_set(err, ERR_DATA, "there are %zu columns; at most %d are possible",

@@ -74,20 +74,24 @@ static void scan_char(struct text_scan *t, const char *p, size_t len, int64_t at
     }
 }
 
-// A character that the end of a piece cut in two.
+// A character that the end of a piece cut in two: completes it from the next one. Returns how
+// many bytes of that are done with.
 static size_t scan_carried(struct text_scan *t, struct str piece) {
-    char both[8];
-    const size_t more = MIN(piece.len, (size_t)4);
-    const size_t len = t->carry_len + more;
-    memcpy(both, t->carry, t->carry_len);
-    memcpy(both + t->carry_len, piece.ptr, more);
-    size_t at = 0;
-    while (at < t->carry_len) {
+    size_t used = 0;
+    while (t->carry_len > used) {
+        while (t->carry_len < sizeof(t->carry) && used < piece.len) {
+            t->carry[t->carry_len++] = (unsigned char)piece.ptr[used++];
+        }
+        if (t->carry_len < sizeof(t->carry)) {
+            return used;
+        }
         size_t n = 0;
-        scan_char(t, both + at, len - at, t->bytes - (int64_t)(t->carry_len - at), &n);
-        at += n;
+        scan_char(t, (const char *)t->carry, t->carry_len,
+                  t->bytes + (int64_t)used - (int64_t)t->carry_len, &n);
+        t->carry_len -= n;
+        memmove(t->carry, t->carry + n, t->carry_len);
     }
-    const size_t used = at - t->carry_len;
+    used -= t->carry_len; // what is left came from this piece
     t->carry_len = 0;
     return used;
 }

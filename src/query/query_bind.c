@@ -88,6 +88,29 @@ static void note_snapshots(struct query *q, const struct table_pin *pins, size_t
     }
 }
 
+// Are the constants of a condition right for the bounds of such a column?
+static bool literal_fits(const struct guard_condition *c, enum ice_kind kind) {
+    if (c->op == ICE_OP_IS_NULL || c->op == ICE_OP_NOT_NULL) {
+        return true;
+    }
+    switch (c->literal) {
+    case GUARD_LITERAL_STRING:
+        return true;
+    case GUARD_LITERAL_NUMBER:
+        return kind == ICE_INT || kind == ICE_LONG || kind == ICE_FLOAT || kind == ICE_DOUBLE ||
+               kind == ICE_DECIMAL;
+    case GUARD_LITERAL_BOOLEAN:
+        return kind == ICE_BOOLEAN;
+    case GUARD_LITERAL_DATE:
+        return kind == ICE_DATE || kind == ICE_TIMESTAMP || kind == ICE_TIMESTAMPTZ;
+    case GUARD_LITERAL_TIMESTAMP:
+        return kind == ICE_TIMESTAMP;
+    case GUARD_LITERAL_TIMESTAMPTZ:
+        return kind == ICE_TIMESTAMPTZ;
+    }
+    return false;
+}
+
 // The guard's conditions by field id; those on unknown columns are left to the engine to refuse.
 static struct table_conditions conditions_of(const struct guard_table *mention,
                                              const struct table_pin *pin, struct arena *a) {
@@ -96,7 +119,7 @@ static struct table_conditions conditions_of(const struct guard_table *mention,
     for (size_t i = 0; i < mention->condition_count; i++) {
         const struct guard_condition *c = &mention->conditions[i];
         const struct ice_field *field = ice_schema_find(pin->schema, c->column);
-        if (field != NULL && field->type.field_count == 0) {
+        if (field != NULL && field->type.field_count == 0 && literal_fits(c, field->type.kind)) {
             list[count++] = (struct ice_predicate){.field_id = field->id,
                                                    .op = c->op,
                                                    .values = c->values,

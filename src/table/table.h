@@ -109,8 +109,8 @@ struct table_written {
 
 // Reads the source once, writes it, commits. An append that lost a race is applied again to the new
 // state. ERR_EXISTS (create over another), ERR_NOT_FOUND (append to nothing), ERR_SCHEMA names
-// every column that differs, ERR_UNSUPPORTED names a column whose type has no form in the table
-// format and says what to do.
+// the columns that differ (the first of them and how many more), ERR_UNSUPPORTED names a column
+// whose type has no form in the table format and says what to do.
 MUST_CHECK enum err_code table_write(struct tables *t, const struct table_write *w, struct arena *a,
                                      struct table_written *ret, struct err *err);
 // Takes the dataset out of the catalog, then removes its objects.

@@ -22,13 +22,14 @@ struct objects {
 struct commit {
     struct tables *tables;
     const struct table_write *write;
+    struct str dataset_id; // that the target was made for; empty: there was none
     const struct table_target *target;
     const struct table_staged *staged;
     struct arena *arena;
     const struct catalog_bucket *bucket;
     struct str dir, location;
-    struct objects objects;           // data files and their manifest
-    struct ice_manifest_ref manifest; // of the added files; path empty when there are none
+    struct objects objects;    // data files
+    struct ice_entry *entries; // of the data files; NULL until they are in the bucket
 };
 
 static void object_note(struct objects *o, struct str name, struct arena *a) {
@@ -72,7 +73,7 @@ static struct str folder_new(struct str dataset, struct arena *a) {
     return arena_printf(a, "tables/%s-" STR_FMT, name, STR_ARG(hex_bytes(tail, sizeof(tail), a)));
 }
 
-static enum err_code put_data_files(struct commit *c, struct ice_entry **ret, struct err *err) {
+static enum err_code put_data_files(struct commit *c, struct err *err) {
     const struct table_staged *staged = c->staged;
     struct ice_entry *entries = arena_array(c->arena, staged->count, sizeof(*entries));
     struct str uuid = uuid_new(c->arena);
@@ -91,7 +92,7 @@ static enum err_code put_data_files(struct commit *c, struct ice_entry **ret, st
         f->file_bytes = stats->bytes;
         table_metrics(c->target->schema, stats, c->arena, f);
     }
-    *ret = entries;
+    c->entries = entries;
     return ERR_OK;
 }
 
@@ -107,20 +108,6 @@ static enum err_code put_manifest(struct commit *c, struct objects *o, const str
     return object_put(c, o, object, data, err);
 }
 
-static enum err_code put_added_manifest(struct commit *c, int32_t schema_id, struct err *err) {
-    if (c->staged->count == 0) {
-        return ERR_OK;
-    }
-    struct ice_schema schema = *c->target->schema;
-    schema.schema_id = schema_id;
-    struct ice_manifest m = {.schema_id = schema_id,
-                             .schema = &schema,
-                             .spec_fields = STR("[]"),
-                             .entry_count = c->staged->count};
-    TRY(put_data_files(c, &m.entries, err));
-    return put_manifest(c, &c->objects, &m, &c->manifest, err);
-}
-
 // One attempt: the state it builds on, and what it has written.
 struct attempt {
     struct catalog_dataset dataset;
@@ -128,14 +115,36 @@ struct attempt {
     struct ice_metadata *next;
     struct ice_snapshot snapshot;
     struct ice_pair summary[SUMMARY_MAX];
-    struct objects objects;
+    struct objects objects;                             // all but the data files
     int64_t removed_files, removed_rows, removed_bytes; // by a replacement
 };
+
+static enum err_code put_added_manifest(struct commit *c, struct attempt *at,
+                                        struct ice_manifest_ref *ref, struct err *err) {
+    struct ice_schema schema = *c->target->schema;
+    schema.schema_id = at->next->current_schema_id;
+    struct ice_manifest m = {.schema_id = schema.schema_id,
+                             .schema = &schema,
+                             .spec_fields = STR("[]"),
+                             .entries = c->entries,
+                             .entry_count = c->staged->count};
+    *ref = (struct ice_manifest_ref){.added_snapshot_id = at->snapshot.id,
+                                     .sequence_number = at->snapshot.sequence_number};
+    return put_manifest(c, &at->objects, &m, ref, err);
+}
 
 static void summary_add(struct commit *c, struct attempt *at, const char *key, int64_t value) {
     CHECK(at->snapshot.summary_count < SUMMARY_MAX);
     at->summary[at->snapshot.summary_count++] =
         (struct ice_pair){str_from(key), arena_printf(c->arena, "%lld", (long long)value)};
+}
+
+// A total that the parent does not know stays unknown.
+static void summary_total(struct commit *c, struct attempt *at, const char *key, int64_t before,
+                          int64_t change) {
+    if (before >= 0) {
+        summary_add(c, at, key, before + change);
+    }
 }
 
 static void summarise(struct commit *c, struct attempt *at, const struct ice_snapshot *parent) {
@@ -150,13 +159,13 @@ static void summarise(struct commit *c, struct attempt *at, const struct ice_sna
         summary_add(c, at, "deleted-records", at->removed_rows);
         summary_add(c, at, "removed-files-size", at->removed_bytes);
     }
-    summary_add(c, at, "total-data-files",
-                total.data_files + (int64_t)staged->count - at->removed_files);
-    summary_add(c, at, "total-records", total.records + staged->rows - at->removed_rows);
-    summary_add(c, at, "total-files-size", total.file_bytes + staged->bytes - at->removed_bytes);
-    summary_add(c, at, "total-delete-files", total.delete_files);
-    summary_add(c, at, "total-position-deletes", total.position_deletes);
-    summary_add(c, at, "total-equality-deletes", total.equality_deletes);
+    summary_total(c, at, "total-data-files", total.data_files,
+                  (int64_t)staged->count - at->removed_files);
+    summary_total(c, at, "total-records", total.records, staged->rows - at->removed_rows);
+    summary_total(c, at, "total-files-size", total.file_bytes, staged->bytes - at->removed_bytes);
+    summary_total(c, at, "total-delete-files", total.delete_files, 0);
+    summary_total(c, at, "total-position-deletes", total.position_deletes, 0);
+    summary_total(c, at, "total-equality-deletes", total.equality_deletes, 0);
     at->summary[at->snapshot.summary_count++] = (struct ice_pair){STR("engine-name"), STR("tarn")};
 }
 
@@ -208,12 +217,9 @@ static enum err_code gather_manifests(struct commit *c, struct attempt *at,
     }
     size_t carried = old != NULL ? old->manifest_count : 0;
     list->manifests = arena_array(c->arena, carried + 2, sizeof(*list->manifests));
-    if (c->manifest.path.len != 0) {
-        struct ice_manifest_ref *added = &list->manifests[list->manifest_count++];
-        *added = c->manifest;
-        added->sequence_number = list->sequence_number;
-        added->min_sequence_number = list->sequence_number;
-        added->added_snapshot_id = list->snapshot_id;
+    if (c->staged->count > 0) {
+        TRY(put_added_manifest(c, at, &list->manifests[list->manifest_count], err));
+        list->manifest_count++;
     }
     if (scan.file_count > 0) {
         TRY(put_removed_manifest(c, at, &scan, &list->manifests[list->manifest_count], err));
@@ -295,7 +301,10 @@ static enum err_code build_metadata(struct commit *c, struct attempt *at, struct
         at->next = metadata_first(c);
         return ERR_OK;
     }
-    if (c->write->mode == TABLE_APPEND && at->base->current_schema_id != target->base_schema_id) {
+    bool fits = c->write->mode == TABLE_APPEND
+                    ? at->base->current_schema_id == target->base_schema_id
+                    : table_target_fits(target, at->base);
+    if (!fits) {
         return err_set(err, ERR_SCHEMA,
                        "the schema of dataset \"" STR_FMT "\" changed while the file was read: "
                        "send it again",
@@ -334,8 +343,8 @@ static void settle_dataset(struct commit *c, struct attempt *at) {
 
 static enum err_code attempt_build(struct commit *c, struct attempt *at, struct err *err) {
     TRY(build_metadata(c, at, err));
-    if (c->objects.count == 0) {
-        TRY(put_added_manifest(c, at->next->current_schema_id, err));
+    if (c->entries == NULL) {
+        TRY(put_data_files(c, err));
     }
     TRY(put_snapshot(c, at, err));
     ice_metadata_add_snapshot(at->next, &at->snapshot, c->arena);
@@ -365,9 +374,11 @@ static enum err_code attempt_look_up(struct commit *c, struct attempt *at, struc
         *err = missing;
         return code;
     }
-    if (c->dir.len != 0 && !str_eq(c->dir, at->dataset.dir)) {
+    bool moved = c->dir.len != 0 && !str_eq(c->dir, at->dataset.dir);
+    if (moved || (w->mode == TABLE_APPEND && !str_eq(c->dataset_id, at->dataset.id))) {
         return err_set(err, ERR_CONFLICT,
-                       "dataset \"" STR_FMT "\" was dropped and made anew meanwhile",
+                       "dataset \"" STR_FMT
+                       "\" was made anew while the file was read: send it again",
                        STR_ARG(w->dataset));
     }
     return table_metadata_load(c->tables, &at->dataset, c->arena, &at->base, err);
@@ -379,15 +390,13 @@ static void pause_before(size_t attempt) {
     (void)nanosleep(&pause, NULL);
 }
 
-static enum err_code commit_once(struct commit *c, struct attempt *at, struct err *err) {
-    TRY(attempt_look_up(c, at, err));
+static void attempt_place(struct commit *c, const struct attempt *at) {
     if (c->dir.len == 0) {
         c->dir = at->base != NULL ? at->dataset.dir : folder_new(c->write->dataset, c->arena);
         c->location = at->base != NULL ? at->base->location
                                        : arena_printf(c->arena, STR_FMT "/" STR_FMT,
                                                       STR_ARG(c->bucket->uri), STR_ARG(c->dir));
     }
-    return attempt_build(c, at, err);
 }
 
 static enum err_code commit_loop(struct commit *c, struct attempt *at, struct err *err) {
@@ -398,7 +407,12 @@ static enum err_code commit_loop(struct commit *c, struct attempt *at, struct er
         }
         *at = (struct attempt){0};
         *err = ERR_NONE;
-        code = commit_once(c, at, err);
+        code = attempt_look_up(c, at, err);
+        if (code != ERR_OK) {
+            break; // nothing that another attempt would change
+        }
+        attempt_place(c, at);
+        code = attempt_build(c, at, err);
         if (code != ERR_OK && code != ERR_UNKNOWN) {
             objects_remove(c->bucket->store, &at->objects);
         }
@@ -415,6 +429,7 @@ enum err_code table_commit(const struct table_job *job, struct table_written *re
     struct tables *t = job->tables;
     struct commit c = {.tables = t,
                        .write = w,
+                       .dataset_id = job->dataset_id,
                        .target = &job->target,
                        .staged = &job->staged,
                        .arena = job->arena};

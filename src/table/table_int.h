@@ -67,6 +67,10 @@ MUST_CHECK enum err_code table_target_append(const struct table_shape *shape,
                                              const struct table_write *w, struct arena *a,
                                              struct table_target *ret, struct err *err);
 
+// May files with the target's ids come into a table that is now in this state? Not when another
+// write has given one of the ids to another column meanwhile.
+bool table_target_fits(const struct table_target *target, const struct ice_metadata *now);
+
 // A data file that was written, on its way into a bucket.
 struct table_staged {
     struct engine_file_stats *stats;
@@ -77,6 +81,7 @@ struct table_staged {
 struct table_job {
     struct tables *tables;
     const struct table_write *write;
+    struct str dataset_id; // of the dataset that the target was made for; empty: there was none
     struct table_target target;
     struct table_staged staged;
     struct arena *arena;
@@ -98,6 +103,9 @@ void table_stages_clean(const char *spool);
 pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset);
 // Notes that the arena's owner reads from the dataset's folder; a drop waits with removing it.
 void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a);
+// The dataset as it is now, with its folder kept from removal until the arena goes.
+MUST_CHECK enum err_code table_dataset_use(struct tables *t, struct str name, struct arena *a,
+                                           struct catalog_dataset *ret, struct err *err);
 // Removes the folder's objects now, or when the last reader has gone.
 void table_folder_remove(struct tables *t, const struct catalog_dataset *d);
 void table_uses_free(struct tables *t);

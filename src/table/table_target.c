@@ -5,15 +5,26 @@
 
 #define COLUMNS_MAX 10000
 
+#define DIFFERENCES_BYTES 360 // as much of them as a message has room for
+
 // Differences between a source and a dataset, collected for one message.
 struct differences {
     struct buf text;
-    size_t count;
+    size_t count, told; // told: those in the text
 };
 
-static void difference(struct differences *d, struct str column, const char *what) {
-    buf_printf(&d->text, "%s\"" STR_FMT "\" %s", d->count == 0 ? "" : "; ", STR_ARG(column), what);
+static void difference_text(struct differences *d, struct str text) {
+    if (d->told == d->count && (d->told == 0 || d->text.len + text.len <= DIFFERENCES_BYTES)) {
+        buf_add_cstr(&d->text, d->told == 0 ? "" : "; ");
+        buf_add_str(&d->text, text);
+        d->told++;
+    }
     d->count++;
+}
+
+static void difference(struct differences *d, struct str column, const char *what,
+                       struct arena *a) {
+    difference_text(d, arena_printf(a, "\"" STR_FMT "\" %s", STR_ARG(column), what));
 }
 
 static void differences_release(struct differences *d) {
@@ -80,6 +91,28 @@ enum err_code table_target_new(const struct table_shape *shape, const struct ice
     return ERR_OK;
 }
 
+bool table_target_fits(const struct table_target *target, const struct ice_metadata *now) {
+    const struct ice_schema *current = ice_metadata_schema(now);
+    for (size_t i = 0; i < target->schema->field_count; i++) {
+        struct ice_field want = target->schema->fields[i];
+        const struct ice_field *have = ice_schema_find_id(current, want.id);
+        if (have == NULL && want.id > now->last_column_id) {
+            continue;
+        }
+        if (have == NULL) {
+            return false;
+        }
+        want.required = have->required;
+        struct ice_field old = *have;
+        struct ice_schema x = {.fields = &want, .field_count = 1};
+        struct ice_schema y = {.fields = &old, .field_count = 1};
+        if (!ice_schema_eq(&x, &y)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const struct table_column *shape_find(const struct table_shape *shape, struct str name) {
     const struct table_column *found = NULL;
     for (size_t i = 0; i < shape->count; i++) {
@@ -97,6 +130,14 @@ static const struct table_column *shape_find(const struct table_shape *shape, st
 static bool stores_as(const struct ice_type *from, const struct ice_type *to) {
     if (ice_type_eq(from, to) || ice_type_widens(from, to)) {
         return true;
+    }
+    if (to->field_count > 0) {
+        bool all = from->kind == to->kind && from->field_count == to->field_count;
+        for (size_t i = 0; all && i < to->field_count; i++) {
+            all = str_eq(from->fields[i].name, to->fields[i].name) &&
+                  stores_as(&from->fields[i].type, &to->fields[i].type);
+        }
+        return all;
     }
     switch (to->kind) {
     case ICE_DOUBLE:
@@ -118,7 +159,7 @@ static void append_column(const struct table_column *c, struct ice_field *f,
                           struct arena *a) {
     if (c == NULL) {
         if (!w->evolve) {
-            difference(diff, f->name, "is missing in the file (evolve=true fills it with NULL)");
+            difference(diff, f->name, "is missing in the file (evolve=true fills it with NULL)", a);
         }
         f->required = false;
         struct str type = table_type_sql(&f->type, a);
@@ -128,7 +169,7 @@ static void append_column(const struct table_column *c, struct ice_field *f,
     struct ice_type from;
     struct err why = ERR_NONE;
     if (table_type_of(c->type, c->name, a, &from, &why) != ERR_OK) {
-        difference(diff, f->name, why.msg);
+        difference_text(diff, arena_str(a, str_from(why.msg)));
         return;
     }
     if (!stores_as(&from, &f->type)) {
@@ -139,7 +180,8 @@ static void append_column(const struct table_column *c, struct ice_field *f,
                                     STR_ARG(ice_type_text(&from, a)),
                                     STR_ARG(ice_type_text(&f->type, a)),
                                     widens ? " (evolve=true widens it)" : "")
-                           .ptr);
+                           .ptr,
+                       a);
             return;
         }
         f->type = from;
@@ -162,14 +204,14 @@ static void append_new_columns(const struct table_shape *shape, struct ice_schem
             continue;
         }
         if (!w->evolve) {
-            difference(diff, c->name, "is not in the dataset (evolve=true adds it)");
+            difference(diff, c->name, "is not in the dataset (evolve=true adds it)", a);
             continue;
         }
         struct ice_field *f = &s->fields[s->field_count];
         struct err why = ERR_NONE;
         f->name = c->name;
         if (table_type_of(c->type, c->name, a, &f->type, &why) != ERR_OK) {
-            difference(diff, c->name, why.msg);
+            difference_text(diff, arena_str(a, str_from(why.msg)));
             continue;
         }
         s->field_count++;
@@ -189,6 +231,9 @@ enum err_code table_target_append(const struct table_shape *shape, const struct 
         append_column(shape_find(shape, s->fields[i].name), &s->fields[i], w, &diff, &list, a);
     }
     append_new_columns(shape, s, w, &diff, &list, a);
+    if (diff.count > diff.told) {
+        buf_printf(&diff.text, "; and %zu more", diff.count - diff.told);
+    }
     if (diff.count > 0) {
         return err_set(err, ERR_SCHEMA,
                        "%zu column%s differ%s from dataset \"" STR_FMT "\": " STR_FMT, diff.count,

@@ -164,6 +164,15 @@ struct str table_type_sql(const struct ice_type *t, struct arena *a) {
     return arena_printf(a, STR_FMT ")", STR_ARG(out));
 }
 
+// Does the type hold nanoseconds, itself or somewhere inside?
+static bool has_nanoseconds(const struct vec_type *t) {
+    bool found = t->kind == VEC_TIMESTAMP_NS;
+    for (size_t i = 0; i < t->child_count; i++) {
+        found = found || has_nanoseconds(&t->children[i]);
+    }
+    return found;
+}
+
 // Is a column of this engine type stored as `to` without a cast?
 static bool same_in_engine(const struct vec_type *from, const struct ice_type *to,
                            struct arena *a) {
@@ -177,16 +186,18 @@ struct str table_column_sql(struct str column, const struct vec_type *from,
         return name;
     }
     struct str type = table_type_sql(to, a);
-    if (from->kind == VEC_TIMESTAMP_NS) {
-        return arena_printf(
-            a,
-            "CASE WHEN epoch_ns(" STR_FMT ") %% 1000 <> 0 THEN error('column ' || " STR_FMT
-            " || ' has parts of a microsecond, which the table format "
-            "does not keep: round it, or cast it to VARCHAR') ELSE CAST(" STR_FMT " AS " STR_FMT
-            ") END",
-            STR_ARG(name), STR_ARG(sql_literal(column, a)), STR_ARG(name), STR_ARG(type));
+    struct str cast =
+        arena_printf(a, "CAST(" STR_FMT " AS " STR_FMT ")", STR_ARG(name), STR_ARG(type));
+    if (!has_nanoseconds(from)) {
+        return cast;
     }
-    return arena_printf(a, "CAST(" STR_FMT " AS " STR_FMT ")", STR_ARG(name), STR_ARG(type));
+    return arena_printf(
+        a,
+        "CASE WHEN CAST(" STR_FMT " AS " STR_FMT ") IS DISTINCT FROM " STR_FMT
+        " THEN error('column ' || " STR_FMT " || ' has parts of a microsecond, which the table "
+        "format does not keep: round it, or cast it to VARCHAR') ELSE " STR_FMT " END",
+        STR_ARG(cast), STR_ARG(from->text), STR_ARG(name), STR_ARG(sql_literal(column, a)),
+        STR_ARG(cast));
 }
 
 static void field_ids(const struct ice_field *f, struct buf *out, struct arena *a);

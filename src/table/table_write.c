@@ -157,7 +157,7 @@ static enum err_code look_up(struct tables *t, const struct table_write *w, stru
                              struct found *ret, struct err *err) {
     struct catalog_dataset *d = &ret->dataset;
     struct err missing = ERR_NONE;
-    enum err_code code = catalog_dataset_get(t->catalog, w->dataset, a, d, &missing);
+    enum err_code code = table_dataset_use(t, w->dataset, a, d, &missing);
     if (code == ERR_NOT_FOUND) {
         if (w->mode == TABLE_APPEND) {
             return err_set(err, ERR_NOT_FOUND, "%s (mode=create makes it)", missing.msg);
@@ -178,7 +178,6 @@ static enum err_code look_up(struct tables *t, const struct table_write *w, stru
                            STR_ARG(d->name));
         }
     }
-    table_use_begin(t, d, a);
     return table_metadata_load(t, d, a, &ret->base, err);
 }
 
@@ -192,7 +191,7 @@ enum err_code table_write(struct tables *t, const struct table_write *w, struct 
             .dataset = found.dataset, .schema = ice_metadata_schema(found.base), .unchanged = true};
         return ERR_OK;
     }
-    struct table_job job = {.tables = t, .write = w, .arena = a};
+    struct table_job job = {.tables = t, .write = w, .dataset_id = found.dataset.id, .arena = a};
     struct table_shape shape;
     TRY(describe(w, a, &shape, err));
     TRY(w->mode == TABLE_APPEND ? table_target_append(&shape, found.base, w, a, &job.target, err)

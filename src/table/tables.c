@@ -39,9 +39,12 @@ void tables_free(struct tables *t) {
 }
 
 pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset) {
-    uint32_t hash = 2166136261U; // FNV-1a
+    // FNV-1a; without case, since a dataset answers to every spelling of its name.
+    uint32_t hash = 2166136261U;
     for (size_t i = 0; i < dataset.len; i++) {
-        hash = (hash ^ (uint8_t)dataset.ptr[i]) * 16777619U;
+        char c = dataset.ptr[i];
+        c = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        hash = (hash ^ (uint8_t)c) * 16777619U;
     }
     return &t->write_locks[hash % TABLE_LOCKS];
 }
@@ -185,10 +188,9 @@ static enum err_code snapshot_by_time(const struct table_pin *pin, int64_t time_
     return ERR_OK;
 }
 
-// The dataset, with its folder kept from removal. It is looked up again after that is noted: a drop
-// in between would not have seen us.
-static enum err_code pin_dataset(struct tables *t, struct str name, struct arena *a,
-                                 struct catalog_dataset *ret, struct err *err) {
+// It is looked up again after its use is noted: a drop in between would not have seen us.
+enum err_code table_dataset_use(struct tables *t, struct str name, struct arena *a,
+                                struct catalog_dataset *ret, struct err *err) {
     struct str dir;
     TRY(catalog_dataset_get(t->catalog, name, a, ret, err));
     do {
@@ -202,7 +204,7 @@ static enum err_code pin_dataset(struct tables *t, struct str name, struct arena
 enum err_code table_pin_at(struct tables *t, const struct table_want *want, struct arena *a,
                            struct table_pin *ret, struct err *err) {
     struct table_pin pin = {0};
-    TRY(pin_dataset(t, want->name, a, &pin.dataset, err));
+    TRY(table_dataset_use(t, want->name, a, &pin.dataset, err));
     TRY(catalog_bucket_find(t->catalog, pin.dataset.bucket, &pin.bucket, err));
     TRY(table_metadata_load(t, &pin.dataset, a, &pin.metadata, err));
     pin.snapshot = ice_metadata_snapshot(pin.metadata);

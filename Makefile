@@ -21,6 +21,7 @@ test:
 
 bench: build
 	@tools/setup bench
+	@cmake --build --preset release --target tarn_baseline tarn_make_catalog
 	@bench/run $(ARGS)
 
 format:

@@ -18,15 +18,13 @@
 
 #define LINE_MAX_BYTES (1 << 20)
 
-static int64_t now_us(clockid_t clock)
-{
+static int64_t now_us(clockid_t clock) {
     struct timespec t;
     (void)clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static bool run_once(duckdb_connection c, const char *sql)
-{
+static bool run_once(duckdb_connection c, const char *sql) {
     duckdb_result result;
     if (duckdb_query(c, sql, &result) != DuckDBSuccess) {
         printf("{\"error\": \"see standard error\"}\n");
@@ -42,8 +40,7 @@ static bool run_once(duckdb_connection c, const char *sql)
     return true;
 }
 
-static void run(duckdb_connection c, int times, const char *sql)
-{
+static void run(duckdb_connection c, int times, const char *sql) {
     if (!run_once(c, sql)) {
         return;
     }
@@ -59,8 +56,7 @@ static void run(duckdb_connection c, int times, const char *sql)
     printf("], \"cpu_us\": %lld}\n", (long long)(now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu));
 }
 
-static void command(duckdb_connection c, char *line)
-{
+static void command(duckdb_connection c, char *line) {
     struct str rest = str_trim(str_from(line));
     struct str verb;
     struct str number;
@@ -80,8 +76,7 @@ static void command(duckdb_connection c, char *line)
     (void)fflush(stdout);
 }
 
-int main(void)
-{
+int main(void) {
     duckdb_database db;
     duckdb_connection c;
     static char line[LINE_MAX_BYTES];

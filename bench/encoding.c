@@ -16,8 +16,7 @@ static const char source[] =
     "SELECT i AS id, 'name ' || (i %% 1000) AS name, i * 0.25 AS price, "
     "i %% 2 = 0 AS even, TIMESTAMP '2026-01-01' + to_seconds(i) AS at FROM range(%lld) t(i)";
 
-static int64_t now_us(void)
-{
+static int64_t now_us(void) {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
@@ -28,8 +27,7 @@ struct cost {
     int64_t us, bytes;
 };
 
-static void value_to_tree(const struct vec *v, size_t row, json_t *object, const char *name)
-{
+static void value_to_tree(const struct vec *v, size_t row, json_t *object, const char *name) {
     DEFER(buf_release) struct buf text = BUF(1U << 16);
     json_t *value = NULL;
     if (vec_is_null(v, row)) {
@@ -47,8 +45,7 @@ static void value_to_tree(const struct vec *v, size_t row, json_t *object, const
     json_object_set_new(object, name, value);
 }
 
-static void chunk_to_tree(const struct vec_chunk *chunk, char names[][32], struct cost *cost)
-{
+static void chunk_to_tree(const struct vec_chunk *chunk, char names[][32], struct cost *cost) {
     DEFER(json_decrefp) json_t *rows = json_array();
     for (size_t r = 0; r < chunk->rows; r++) {
         json_t *object = json_object();
@@ -62,8 +59,7 @@ static void chunk_to_tree(const struct vec_chunk *chunk, char names[][32], struc
 }
 
 // format -1: the tree.
-static struct cost measure(struct engine *e, int64_t rows, int format)
-{
+static struct cost measure(struct engine *e, int64_t rows, int format) {
     struct err err = ERR_NONE;
     DEFER(session_closep) struct session *s = NULL;
     DEFER(rows_closep) struct rows *result = NULL;
@@ -79,7 +75,8 @@ static struct cost measure(struct engine *e, int64_t rows, int format)
     size_t count = rows_column_count(result);
     CHECK(count <= ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
-        columns[i] = (struct encode_column){rows_column_name(result, i), rows_column_type(result, i)};
+        columns[i] =
+            (struct encode_column){rows_column_name(result, i), rows_column_type(result, i)};
         (void)snprintf(names[i], sizeof(names[i]), STR_FMT, STR_ARG(columns[i].name));
     }
     encoder = encoder_new(&o, columns, count);
@@ -101,8 +98,7 @@ static struct cost measure(struct engine *e, int64_t rows, int format)
     return cost;
 }
 
-static struct cost best_of(struct engine *e, int64_t rows, int format)
-{
+static struct cost best_of(struct engine *e, int64_t rows, int format) {
     struct cost best = measure(e, rows, format);
     for (int i = 1; i < ROUNDS; i++) {
         struct cost c = measure(e, rows, format);
@@ -111,8 +107,7 @@ static struct cost best_of(struct engine *e, int64_t rows, int format)
     return best;
 }
 
-void encoding_measure(int64_t rows)
-{
+void encoding_measure(int64_t rows) {
     struct err err = ERR_NONE;
     struct engine_options o = {.threads = 1, .memory_bytes = 1LL << 30};
     struct engine *e;
@@ -123,6 +118,6 @@ void encoding_measure(int64_t rows)
     engine_close(e);
     printf("{\"jansson_us\": %lld, \"ndjson_us\": %lld, \"arrow_us\": %lld, "
            "\"ndjson_bytes\": %lld, \"arrow_bytes\": %lld}\n",
-           (long long)tree.us, (long long)ndjson.us, (long long)arrow.us,
-           (long long)ndjson.bytes, (long long)arrow.bytes);
+           (long long)tree.us, (long long)ndjson.us, (long long)arrow.us, (long long)ndjson.bytes,
+           (long long)arrow.bytes);
 }

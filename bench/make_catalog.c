@@ -17,8 +17,7 @@ struct work {
     int64_t count;
 };
 
-static void *make_some(void *arg)
-{
+static void *make_some(void *arg) {
     struct work *w = arg;
     for (int64_t i = w->next++; i < w->count; i = w->next++) {
         DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -30,9 +29,9 @@ static void *make_some(void *arg)
             .id = id,
             .bucket = STR("primary"),
             .dir = arena_printf(&a, "tables/dataset_%06lld-" STR_FMT, (long long)i, STR_ARG(id)),
-            .metadata = arena_printf(&a, "tables/dataset_%06lld-" STR_FMT
-                                     "/metadata/00000-" STR_FMT ".metadata.json",
-                                     (long long)i, STR_ARG(id), STR_ARG(id)),
+            .metadata = arena_printf(
+                &a, "tables/dataset_%06lld-" STR_FMT "/metadata/00000-" STR_FMT ".metadata.json",
+                (long long)i, STR_ARG(id), STR_ARG(id)),
             .fingerprint = hex_sha256(sha256(id), &a),
             .source_sha256 = hex_sha256(sha256(id), &a),
             .rows = 1000 + i,
@@ -49,8 +48,7 @@ static void *make_some(void *arg)
     return NULL;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct config c;
     struct err err = ERR_NONE;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);

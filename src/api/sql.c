@@ -2,7 +2,7 @@
 
 #include "api/api.h"
 #include "base/hash.h"
-#include "query/encode.h"
+#include "encode/encode.h"
 
 #define PIECE_BYTES (256U << 10) // an answer goes out in pieces of about this size
 #define PIECE_MAX (64U << 20)    // one chunk of very wide rows may be larger

@@ -5,7 +5,7 @@
 
 #include "base/cache.h"
 #include "base/threads.h"
-#include "query/guard.h"
+#include "guard/guard.h"
 #include "query/query.h"
 
 enum query_state { QUERY_WAITING, QUERY_RUNNING };

@@ -1,5 +1,5 @@
 // Arrow IPC messages: the schema and the heads of record batches (Message.fbs, Schema.fbs).
-#include "query/encode_arrow_int.h"
+#include "encode/encode_arrow_int.h"
 
 enum { VERSION_V5 = 4 };
 enum { HEADER_SCHEMA = 1, HEADER_BATCH = 3 };

@@ -1,5 +1,5 @@
 // Tests of the encoders: texts against the engine's own casts, JSON, CSV and Arrow byte by byte.
-#include "query/encode.h"
+#include "encode/encode.h"
 
 #include "base/hash.h"
 #include "base/json.h"

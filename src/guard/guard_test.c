@@ -1,7 +1,7 @@
 // Tests of the guard against the real engine: two corpora, the shape of what comes out, conditions.
-#include "query/guard.h"
+#include "guard/guard.h"
 
-#include "query/guard_functions.h"
+#include "guard/guard_functions.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // Guard: from a client's text to the pieces of a canonical one.
-#include "query/guard.h"
+#include "guard/guard.h"
 
 #include "base/hash.h"
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
 // ---- Text
 

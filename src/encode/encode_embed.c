@@ -1,5 +1,5 @@
 // JSON inside JSON: checks a text that should be JSON and copies it without its white space.
-#include "query/encode_int.h"
+#include "encode/encode_int.h"
 
 #define DEPTH_MAX 512
 

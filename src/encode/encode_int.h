@@ -1,7 +1,7 @@
 // What the encoders share: the pieces of text that values are made of, and each format's functions.
 #pragma once
 
-#include "query/encode.h"
+#include "encode/encode.h"
 
 // The longest text of a value that has a bounded one: an interval.
 #define TEXT_MAX 96

@@ -3,7 +3,7 @@
 // The engine's writer has slips: it forgets brackets around joins, writes a double so that it reads
 // as a decimal, numbers grouping sets anew. Where a tree has another form of the same meaning that
 // survives, it gets that form; what is left over is refused when the trees are compared.
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
 #define CAST_OF_TEXT                                                                               \
     "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\",\"child\":{\"class\":"          \

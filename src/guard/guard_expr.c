@@ -1,7 +1,7 @@
 // Guard, expressions: the shape of every expression, type and constant that is let through.
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
-#include "query/guard_functions.h"
+#include "guard/guard_functions.h"
 
 enum { REPEAT_MAX = 10000000 };
 

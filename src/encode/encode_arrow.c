@@ -10,7 +10,7 @@
 //
 // The metadata of all record batches of one schema have the same length. So room is left for it,
 // the buffers are written straight behind, and the metadata goes in last.
-#include "query/encode_arrow_int.h"
+#include "encode/encode_arrow_int.h"
 
 #define ROW_NONE UINT64_MAX // a row that is NULL because what holds it is
 
@@ -233,17 +233,20 @@ static enum err_code add_texts(struct writer *w, const struct vec *v, const stru
 static enum err_code add_array(struct writer *w, const struct vec *v, const struct span *s,
                                struct err *err);
 
+static struct vec_list list_at(const struct vec *v, uint64_t row) {
+    const struct vec_list none = {0};
+    return null_at(v, row) ? none : ((const struct vec_list *)v->data)[row];
+}
+
 // LIST and MAP: the child rows of all lists one after the other.
 static enum err_code add_lists(struct writer *w, const struct vec *v, const struct span *s,
                                struct err *err) {
-    const struct vec_list *lists = v->data;
     struct span items = {0};
     bool run = true; // whether the child rows lie in that order already
     (void)add_node(w, v, s);
     char *offsets = add_buffer(w, (s->count + 1) * 4);
     for (size_t i = 0; i < s->count; i++) {
-        const uint64_t row = row_at(s, i);
-        const struct vec_list list = null_at(v, row) ? (struct vec_list){0} : lists[row];
+        const struct vec_list list = list_at(v, row_at(s, i));
         if (list.length > 0) {
             items.first = items.count == 0 ? list.offset : items.first;
             run = run && list.offset == items.first + items.count;
@@ -261,9 +264,9 @@ static enum err_code add_lists(struct writer *w, const struct vec *v, const stru
         uint64_t *rows = arena_array(w->scratch, items.count, sizeof(*rows));
         size_t count = 0;
         for (size_t i = 0; i < s->count; i++) {
-            const uint64_t row = row_at(s, i);
-            for (uint64_t k = 0; !null_at(v, row) && k < lists[row].length; k++) {
-                rows[count++] = lists[row].offset + k;
+            const struct vec_list list = list_at(v, row_at(s, i));
+            for (uint64_t k = 0; k < list.length; k++) {
+                rows[count++] = list.offset + k;
             }
         }
         items.rows = rows;

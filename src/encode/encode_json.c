@@ -11,7 +11,7 @@
 //   JSON                 as it is, without white space; as a string if it is not well-formed
 //   list, array          array; STRUCT object (array when its members have no names)
 //   MAP                  array of {"key": ..., "value": ...}; UNION {"tag": value}
-#include "query/encode_int.h"
+#include "encode/encode_int.h"
 
 #include "base/fmt.h"
 #include "base/json.h"

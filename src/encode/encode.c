@@ -1,5 +1,5 @@
 // Encoders: what all formats share, and the choice between them.
-#include "query/encode_int.h"
+#include "encode/encode_int.h"
 
 #include "base/json.h"
 

@@ -1,5 +1,5 @@
 // Tests of the syntax tree: what is read is written back byte by byte; what is no JSON is refused.
-#include "query/ast.h"
+#include "guard/ast.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // What the two halves of the Arrow encoder share: messages on one side, buffers on the other.
 #pragma once
 
-#include "query/encode_int.h"
-#include "query/flatbuf.h"
+#include "encode/encode_int.h"
+#include "encode/flatbuf.h"
 
 struct arrow_state {
     struct encoder *encoder;

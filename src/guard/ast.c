@@ -1,5 +1,5 @@
 // Syntax tree: JSON read by recursive descent into linked nodes, and written back.
-#include "query/ast.h"
+#include "guard/ast.h"
 
 #include "base/utf8.h"
 

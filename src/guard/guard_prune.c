@@ -3,7 +3,7 @@
 // A wrong condition is a wrong answer, a missing one is only slow. So only plain comparisons of a
 // column with a constant count, only where a row that fails them cannot matter by another way
 // (outer joins, samples), and only constants that mean the same to the engine and to the bounds.
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
 #include "base/clock.h"
 

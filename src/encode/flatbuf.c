@@ -4,7 +4,7 @@
 //   table   i32 distance back to its vtable, then its fields
 //   vtable  u16 its own bytes, u16 the table's, u16 per field where it is in the table, 0 for none
 //   vector  u32 count, then the elements; a string is a vector of bytes with a NUL behind
-#include "query/flatbuf.h"
+#include "encode/flatbuf.h"
 
 #include <stdlib.h>
 
@@ -101,7 +101,8 @@ void flatbuf_table(struct flatbuf *f) {
 }
 
 static void set_field(struct flatbuf *f, size_t field) {
-    CHECK(field < FLATBUF_FIELDS_MAX && f->fields[field] == 0);
+    CHECK(field < FLATBUF_FIELDS_MAX);
+    CHECK(f->fields[field] == 0);
     f->fields[field] = here(f);
 }
 

@@ -1,5 +1,5 @@
 // Guard, walk: goes through the tree field by field; what no shape knows is refused.
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
 #include <stdarg.h>
 

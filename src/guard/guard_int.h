@@ -1,8 +1,8 @@
 // Guard, inside: what the walk over the tree carries, and its parts.
 #pragma once
 
-#include "query/ast.h"
-#include "query/guard.h"
+#include "guard/ast.h"
+#include "guard/guard.h"
 
 // A common table expression whose name may be used where the walk stands.
 struct guard_cte {

@@ -1,5 +1,5 @@
 // Functions that a statement may call: one sorted table, gone through by hand for v1.5.6.
-#include "query/guard_functions.h"
+#include "guard/guard_functions.h"
 
 #include "base/attr.h"
 

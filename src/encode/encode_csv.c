@@ -3,7 +3,7 @@
 // CSV quotes what has a comma, a quote or a line break in it; NULL is an empty field, the empty
 // string is "". TSV has no quotes: tab, line breaks and backslash are \t, \n, \r and \\, NULL is
 // \N.
-#include "query/encode_int.h"
+#include "encode/encode_int.h"
 
 static void csv_open(struct encoder *e) {
     (void)e;

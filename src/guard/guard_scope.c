@@ -1,5 +1,5 @@
 // Guard, names: which table names are common table expressions, and placeholders for all others.
-#include "query/guard_int.h"
+#include "guard/guard_int.h"
 
 #include "base/clock.h"
 

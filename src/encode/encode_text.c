@@ -4,7 +4,7 @@
 // 4.951760157141521e+27, which is 2^92); here they are right. And of a FLOAT it sometimes (once in
 // a hundred) writes the digits that a DOUBLE needs, 2265831.75 where 2265831.8 reads back as well;
 // here it is always the shortest.
-#include "query/encode_int.h"
+#include "encode/encode_int.h"
 
 #include "base/dtoa.h"
 #include "base/fmt.h"

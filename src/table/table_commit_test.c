@@ -1,0 +1,431 @@
+// Tests of commits: many writers at once, drops beside readers, and faults at every operation.
+
+#include "table/world_test.h"
+
+static struct engine *engine;
+static struct world world;
+
+static int open_engine(void **state) {
+    (void)state;
+    engine = world_engine_open();
+    return 0;
+}
+
+static int close_engine(void **state) {
+    (void)state;
+    engine_close(engine);
+    return 0;
+}
+
+static int begin(void **state) {
+    (void)state;
+    world_open(&world, engine);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    world_close(&world);
+    return 0;
+}
+
+static struct table_written write_rows(enum table_mode mode, const char *dataset,
+                                       const char *source) {
+    struct table_written w;
+    OK(world_write(&world, mode, dataset, source, &w));
+    return w;
+}
+
+enum { WRITERS = 8, APPENDS = 20 };
+
+struct writer {
+    struct tables *tables;
+    int number;
+    int datasets; // it writes to d0, d1, ... in turn
+};
+
+// Each append brings one row with a number of its own.
+static void *append_many(void *arg) {
+    struct writer *w = arg;
+    struct session *session = NULL;
+    CHECK(session_open(engine, &session, &err) == ERR_OK);
+    for (int i = 0; i < APPENDS; i++) {
+        DEFER(arena_release) struct arena a = ARENA(1 << 26);
+        const struct table_write write = {
+            .dataset = arena_printf(&a, "d%d", (i + w->number) % w->datasets),
+            .mode = TABLE_APPEND,
+            .source = arena_printf(&a, "(SELECT %d AS a)", w->number * APPENDS + i),
+            .who = world_author,
+            .session = session};
+        struct table_written written;
+        if (table_write(w->tables, &write, &a, &written, &err) != ERR_OK) {
+            print_error("writer %d: %s\n", w->number, err.msg);
+            abort();
+        }
+        CHECK(written.dataset.rows > 0);
+    }
+    session_close(session);
+    return NULL;
+}
+
+// Starts writers over the services in turn and waits for all.
+static void append_at_once(struct tables **services, size_t service_count, int datasets) {
+    pthread_t threads[WRITERS];
+    struct writer writers[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){services[(size_t)i % service_count], i, datasets};
+        threads[i] = threads_start("append", append_many, &writers[i]);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+}
+
+// Every number 0..WRITERS*APPENDS-1 once, over all datasets, and the catalog's counts are right.
+static void assert_none_lost(int datasets) {
+    int64_t rows = 0;
+    int64_t sum = 0;
+    for (int i = 0; i < datasets; i++) {
+        struct str name = arena_printf(&world.arena, "d%d", i);
+        int64_t here = 0;
+        int64_t part = 0;
+        assert_true(str_to_i64(world_value(&world, name.ptr, "count(DISTINCT a)"), &here));
+        assert_true(str_to_i64(world_value(&world, name.ptr, "coalesce(sum(a), 0)"), &part));
+        struct catalog_dataset d;
+        OK(catalog_dataset_get(world.catalog, name, &world.arena, &d, &err));
+        assert_int_equal(d.rows, here);
+        assert_int_equal(d.files, here);
+        rows += here;
+        sum += part;
+    }
+    assert_int_equal(rows, WRITERS * APPENDS);
+    assert_int_equal(sum, WRITERS * APPENDS * (WRITERS * APPENDS - 1) / 2);
+}
+
+static void appends_at_once_to_one_dataset_are_all_there(void **state) {
+    (void)state;
+    write_rows(TABLE_CREATE, "d0", "(SELECT 1 AS a LIMIT 0)");
+    append_at_once(&world.tables, 1, 1);
+    for (int restart = 0; restart < 2; restart++) {
+        assert_none_lost(1);
+        world_reopen(&world);
+    }
+    assert_int_equal(world_files(&world, "spool"), 0);
+}
+
+static void appends_at_once_to_several_datasets_are_all_there(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct str name = arena_printf(&world.arena, "d%d", i);
+        write_rows(TABLE_CREATE, name.ptr, "(SELECT 1 AS a LIMIT 0)");
+    }
+    append_at_once(&world.tables, 1, 4);
+    assert_none_lost(4);
+}
+
+static void two_servers_may_append_to_one_dataset(void **state) {
+    (void)state;
+    write_rows(TABLE_CREATE, "d0", "(SELECT 1 AS a LIMIT 0)");
+    struct catalog *other = world_catalog(&world);
+    struct tables *services[] = {world.tables, world_tables(&world, other)};
+    append_at_once(services, 2, 1);
+    tables_free(services[1]);
+    catalog_close(other);
+    OK(txlog_refresh(catalog_log(world.catalog), 0, 0, &err));
+    assert_none_lost(1);
+    // What lost a race took its files back: two metadata objects, a manifest, a list and the data
+    // file for each append, and the list and metadata of the creation.
+    size_t commits = WRITERS * APPENDS;
+    assert_int_equal(world_files(&world, "primary/tables"), commits * 4 + 2);
+}
+
+static void *replace_many(void *arg) {
+    struct writer *w = arg;
+    struct session *session = NULL;
+    CHECK(session_open(engine, &session, &err) == ERR_OK);
+    int done = 0;
+    for (int i = 0; i < APPENDS; i++) {
+        DEFER(arena_release) struct arena a = ARENA(1 << 26);
+        // Every writer has a column of its own, so that ids are given out in competition.
+        const struct table_write write = {
+            .dataset = STR("d0"),
+            .mode = TABLE_REPLACE,
+            .source = arena_printf(&a, "(SELECT %d AS a, %d AS c%d)", i, i, w->number),
+            .who = world_author,
+            .session = session};
+        struct table_written written;
+        enum err_code code = table_write(w->tables, &write, &a, &written, &err);
+        CHECK(code == ERR_OK || code == ERR_SCHEMA);
+        done += code == ERR_OK ? 1 : 0;
+    }
+    session_close(session);
+    return done > 0 ? arg : NULL;
+}
+
+// Ids of columns are the identity of their values: one id, one name and type, for ever.
+static void replacements_at_once_never_share_an_id(void **state) {
+    (void)state;
+    write_rows(TABLE_CREATE, "d0", "(SELECT 1 AS a)");
+    pthread_t threads[4];
+    struct writer writers[4];
+    for (int i = 0; i < 4; i++) {
+        writers[i] = (struct writer){world.tables, i, 1};
+        threads[i] = threads_start("replace", replace_many, &writers[i]);
+    }
+    size_t winners = 0;
+    for (int i = 0; i < 4; i++) {
+        void *done = NULL;
+        assert_int_equal(pthread_join(threads[i], &done), 0);
+        winners += done != NULL ? 1 : 0;
+    }
+    assert_true(winners > 0);
+    const struct table_want want = {.name = STR("d0")};
+    struct table_pin pin;
+    OK(table_pin_at(world.tables, &want, &world.arena, &pin, &err));
+    const struct ice_metadata *m = pin.metadata;
+    assert_true(m->schema_count > 2);
+    for (size_t i = 0; i < m->schema_count; i++) {
+        for (size_t j = 0; j < m->schemas[i]->field_count; j++) {
+            const struct ice_field *f = &m->schemas[i]->fields[j];
+            for (size_t k = 0; k < m->schema_count; k++) {
+                const struct ice_field *same = ice_schema_find_id(m->schemas[k], f->id);
+                assert_true(same == NULL || str_eq(same->name, f->name));
+            }
+            assert_true(f->id <= m->last_column_id);
+        }
+    }
+    assert_str(world_value(&world, "d0", "count(*)"), "1");
+}
+
+static void a_dropped_dataset_leaves_nothing(void **state) {
+    (void)state;
+    uint64_t seq = 0;
+    write_rows(TABLE_CREATE, "keep", "(SELECT 1 AS a)");
+    size_t before = world_files(&world, "primary/tables");
+    write_rows(TABLE_CREATE, "t", "(SELECT 1 AS a)");
+    write_rows(TABLE_APPEND, "t", "(SELECT 1 AS a)");
+    world_reopen(&world); // no arena holds it any more
+    OK(table_drop(world.tables, STR("T"), &world_author, &seq, &err));
+    assert_true(seq > 0);
+    assert_int_equal(world_files(&world, "primary/tables"), before);
+    assert_int_equal(table_drop(world.tables, STR("t"), &world_author, &seq, &err), ERR_NOT_FOUND);
+    write_rows(TABLE_CREATE, "t", "(SELECT 'other' AS b)");
+    assert_str(world_value(&world, "t", "first(b)"), "other");
+    assert_str(world_value(&world, "keep", "count(*)"), "1");
+}
+
+static void a_drop_waits_for_its_readers(void **state) {
+    (void)state;
+    write_rows(TABLE_CREATE, "t", "(SELECT i AS a FROM range(1000000) r(i))");
+    world_reopen(&world);
+    struct arena first = ARENA(1 << 26);
+    struct arena second = ARENA(1 << 26);
+    const struct table_want want = {.name = STR("t")};
+    const struct table_conditions none = {0};
+    struct table_pin pin;
+    struct table_scan scan;
+    OK(table_pin_at(world.tables, &want, &first, &pin, &err));
+    OK(table_scan_plan(world.tables, &pin, &none, &first, &scan, &err));
+    struct rows *rows = NULL;
+    OK(session_query(world.session, table_scan_sql(&pin, &scan, &first), &rows, &err));
+    const struct vec_chunk *chunk = NULL;
+    OK(rows_next(rows, &chunk, &err));
+    size_t seen = chunk->rows;
+    struct table_pin idle;
+    OK(table_pin_at(world.tables, &want, &second, &idle, &err));
+
+    uint64_t seq = 0;
+    OK(table_drop(world.tables, STR("t"), &world_author, &seq, &err));
+    struct table_pin gone;
+    assert_int_equal(table_pin_at(world.tables, &want, &world.arena, &gone, &err), ERR_NOT_FOUND);
+    while (chunk != NULL) {
+        OK(rows_next(rows, &chunk, &err));
+        seen += chunk != NULL ? chunk->rows : 0;
+    }
+    assert_int_equal(seen, 1000000);
+    rows_close(rows);
+    // The second pin can still plan and read after all that.
+    OK(table_scan_plan(world.tables, &idle, &none, &second, &scan, &err));
+    assert_int_equal(scan.file_count, 1);
+    arena_release(&first);
+    assert_int_equal(access(arena_cstr(&world.arena, scan.files[0].path), F_OK), 0);
+    arena_release(&second);
+    assert_int_equal(world_files(&world, "primary/tables"), 0);
+}
+
+struct slow_append {
+    enum err_code code;
+    struct err err;
+};
+
+static void *append_slowly(void *arg) {
+    struct slow_append *s = arg;
+    struct session *session = NULL;
+    struct table_written w;
+    DEFER(arena_release) struct arena a = ARENA(1 << 26);
+    CHECK(session_open(engine, &session, &err) == ERR_OK);
+    const struct table_write write = {
+        .dataset = STR("t"),
+        .mode = TABLE_APPEND,
+        .source = STR("(SELECT md5(i::VARCHAR) AS a FROM range(1000000) r(i))"),
+        .who = world_author,
+        .session = session};
+    s->code = table_write(world.tables, &write, &a, &w, &s->err);
+    session_close(session);
+    return NULL;
+}
+
+// Files that were made for one dataset never come into another of the same name.
+static void an_append_does_not_follow_the_name(void **state) {
+    (void)state;
+    uint64_t seq = 0;
+    write_rows(TABLE_CREATE, "t", "(SELECT 'x' AS a)");
+    struct slow_append s = {.err = ERR_NONE};
+    pthread_t thread = threads_start("append", append_slowly, &s);
+    while (world_walk(world.root, NULL) < 8) {
+        (void)usleep(1000); // until it has staged its first file
+    }
+    OK(table_drop(world.tables, STR("t"), &world_author, &seq, &err));
+    write_rows(TABLE_CREATE, "t", "(SELECT 'y' AS b)");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (s.code != ERR_OK) {
+        assert_int_equal(s.code, ERR_CONFLICT);
+        assert_non_null(strstr(s.err.msg, "was made anew while the file was read"));
+    }
+    assert_str(world_value(&world, "t", "count(*) || first(b)"), "1y");
+    world_reopen(&world);
+    assert_str(world_value(&world, "t", "count(*) || first(b)"), "1y");
+    assert_int_equal(world_files(&world, "primary/tables"), 4);
+    assert_int_equal(world_files(&world, "spool"), 0);
+}
+
+static void stages_of_dead_processes_are_removed(void **state) {
+    (void)state;
+    world_stop(&world);
+    char path[120];
+    static const char *const folders[] = {"stage-999999999-x", "stage-1-living", "other"};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        (void)snprintf(path, sizeof(path), "%s/spool/%s", world.root, folders[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+        (void)snprintf(path, sizeof(path), "%s/spool/%s/f.parquet", world.root, folders[i]);
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        (void)fclose(f);
+    }
+    world_start(&world);
+    assert_int_equal(world_files(&world, "spool/stage-999999999-x"), 0);
+    assert_int_equal(world_files(&world, "spool/stage-1-living"), 1);
+    assert_int_equal(world_files(&world, "spool/other"), 1);
+}
+
+// One write with a fault at its n-th operation.
+struct fault_case {
+    enum table_mode mode;
+    enum fault_kind kind;
+    uint64_t at;
+};
+
+static const char *rows_now(void) {
+    struct table_pin pin;
+    const struct table_want want = {.name = STR("t")};
+    enum err_code code = table_pin_at(world.tables, &want, &world.arena, &pin, &err);
+    if (code == ERR_NOT_FOUND) {
+        return "absent";
+    }
+    assert_int_equal(code, ERR_OK);
+    return arena_cstr(&world.arena, world_value(&world, "t", "count(*) || ' ' || sum(a)"));
+}
+
+// What the dataset holds before and after.
+static const char *const rows_before[] = {
+    [TABLE_CREATE] = "absent", [TABLE_APPEND] = "10 45", [TABLE_REPLACE] = "10 45"};
+static const char *const rows_after[] = {
+    [TABLE_CREATE] = "3 303", [TABLE_APPEND] = "13 348", [TABLE_REPLACE] = "3 303"};
+
+static void assert_rows(const struct fault_case *c, enum err_code code, const char *rows) {
+    bool old = strcmp(rows, rows_before[c->mode]) == 0;
+    bool new = strcmp(rows, rows_after[c->mode]) == 0;
+    bool right = code == ERR_OK ? new : code == ERR_UNKNOWN ? old || new : old;
+    if (!right) {
+        fail_msg("mode %d, fault %d at %d: %s, but the rows are \"%s\"", c->mode, c->kind,
+                 (int)c->at, err_text(code), rows);
+    }
+}
+
+// Makes the write with the fault. False: there are fewer operations.
+static bool fault_once(const struct fault_case *c) {
+    static const char source[] = "(SELECT i + 100 AS a FROM range(3) r(i))";
+    struct table_written w;
+    world_make(&world, engine);
+    if (c->mode != TABLE_CREATE) {
+        world_start(&world);
+        write_rows(TABLE_CREATE, "t", "(SELECT i AS a FROM range(10) r(i))");
+        world_stop(&world);
+    }
+    size_t files = world_files(&world, "primary/tables");
+    world_start_faulty(&world);
+    store_fault_plan(world.fault, (struct fault_plan){.kind = c->kind, .at = c->at});
+    enum err_code code = world_write(&world, c->mode, "t", source, &w);
+    bool fired = store_fault_fired(world.fault);
+    assert_int_equal(world_files(&world, "spool"), 0);
+    bool definite = code != ERR_OK && code != ERR_UNKNOWN;
+    if (definite && c->kind != FAULT_CRASH) {
+        assert_int_equal(world_files(&world, "primary/tables"), files);
+        OK(world_write(&world, c->mode, "t", source, &w)); // and it works the next time
+        assert_string_equal(rows_now(), rows_after[c->mode]);
+    } else {
+        world_stop(&world);
+        world_start(&world);
+        assert_rows(c, code, rows_now());
+    }
+    world_stop(&world);
+    world_start(&world);
+    assert_rows(c, definite && c->kind != FAULT_CRASH ? ERR_OK : code, rows_now());
+    assert_int_equal(world_files(&world, "spool"), 0);
+    world_close(&world);
+    return fired;
+}
+
+static void fault_everywhere(enum table_mode mode) {
+    static const enum fault_kind kinds[] = {FAULT_FAIL, FAULT_LOST_REPLY, FAULT_CRASH};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct fault_case c = {.mode = mode, .kind = kinds[i], .at = 1};
+        while (fault_once(&c)) {
+            c.at++;
+        }
+        assert_in_range(c.at, 5, 100);
+    }
+}
+
+static void a_fault_leaves_a_creation_whole_or_undone(void **state) {
+    (void)state;
+    fault_everywhere(TABLE_CREATE);
+}
+
+static void a_fault_leaves_an_append_whole_or_undone(void **state) {
+    (void)state;
+    fault_everywhere(TABLE_APPEND);
+}
+
+static void a_fault_leaves_a_replacement_whole_or_undone(void **state) {
+    (void)state;
+    fault_everywhere(TABLE_REPLACE);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(appends_at_once_to_one_dataset_are_all_there),
+        TEST(appends_at_once_to_several_datasets_are_all_there),
+        TEST(two_servers_may_append_to_one_dataset),
+        TEST(replacements_at_once_never_share_an_id),
+        TEST(a_dropped_dataset_leaves_nothing),
+        TEST(a_drop_waits_for_its_readers),
+        TEST(an_append_does_not_follow_the_name),
+        TEST(stages_of_dead_processes_are_removed),
+        cmocka_unit_test(a_fault_leaves_a_creation_whole_or_undone),
+        cmocka_unit_test(a_fault_leaves_an_append_whole_or_undone),
+        cmocka_unit_test(a_fault_leaves_a_replacement_whole_or_undone),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}

@@ -142,7 +142,7 @@ class Server:
             text = f.read()
         return [int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) * 1024 for name in ("VmRSS", "VmHWM")]
 
-    def signal(self, number=signal.SIGTERM):
+    def send(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
     def wait(self, seconds=STOP_SECONDS):
@@ -161,7 +161,7 @@ class Server:
         if self.code is None:
             self.session.close()
             if self.process.poll() is None:
-                self.signal(number)
+                self.send(number)
             self.wait(seconds)
             assert not SANITIZER.search(self.log), self.log[-20000:]
             assert self.code == 0, f"exit code {self.code}\n{self.log[-8000:]}"

@@ -50,7 +50,8 @@ static enum err_code prepare(struct parser *p, const char *sql, duckdb_prepared_
 static enum err_code parser_new(struct engine *e, struct parser **ret, struct err *err) {
     DEFER(parser_freep) struct parser *p = xcalloc(1, sizeof(*p));
     if (duckdb_connect(e->db, &p->con) != DuckDBSuccess) {
-        return err_set(err, ERR_INTERNAL, "cannot connect to the engine");
+        (void)err_set(err, ERR_INTERNAL, "cannot connect to the engine");
+        return ERR_INTERNAL;
     }
     TRY(prepare(p, "SELECT json_serialize_sql(?::VARCHAR)", &p->parse, err));
     TRY(prepare(p, "SELECT json_deserialize_sql(?::VARCHAR)", &p->unparse, err));
@@ -108,7 +109,7 @@ static enum err_code apply(duckdb_prepared_statement statement, struct str in, s
     if (!chunk || duckdb_data_chunk_get_size(chunk) != 1) {
         return engine_fail_result(NULL, &result, STR_NONE, err);
     }
-    const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, 0);
+    duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, 0);
     const struct vec v = {.data = duckdb_vector_get_data(vector),
                           .validity = duckdb_vector_get_validity(vector)};
     if (vec_is_null(&v, 0)) {

@@ -50,7 +50,7 @@ static void show(duckdb_vector in, const struct vec_type *type, struct vec *v, s
 static void show_chunk(struct rows *r) {
     struct vec *spare = r->vecs + r->view.column_count;
     for (size_t i = 0; i < r->view.column_count; i++) {
-        const duckdb_vector in = duckdb_data_chunk_get_vector(r->chunk, i);
+        duckdb_vector in = duckdb_data_chunk_get_vector(r->chunk, i);
         show(in, &r->columns[i].type, &r->vecs[i], &spare);
     }
     r->view.rows = duckdb_data_chunk_get_size(r->chunk);

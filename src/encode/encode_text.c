@@ -17,9 +17,10 @@
 typedef unsigned __int128 u128;
 
 static char *put(char *at, const char *s) {
-    const size_t len = strlen(s);
-    memcpy(at, s, len);
-    return at + len;
+    while (*s) {
+        *at++ = *s++;
+    }
+    return at;
 }
 
 // v with at least `digits` digits.

@@ -102,8 +102,9 @@ void flatbuf_table(struct flatbuf *f) {
 
 static void set_field(struct flatbuf *f, size_t field) {
     CHECK(field < FLATBUF_FIELDS_MAX);
-    CHECK(f->fields[field] == 0);
-    f->fields[field] = here(f);
+    uint32_t *at = f->fields + field;
+    CHECK(*at == 0);
+    *at = here(f);
 }
 
 static void push_field(struct flatbuf *f, size_t field, const void *data, size_t size) {

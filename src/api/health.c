@@ -17,7 +17,8 @@ static enum err_code check_storage(struct api *api, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
     struct store_list list;
     TRY(catalog_bucket_find(api->catalog, STR_NONE, &bucket, err));
-    return store_list(bucket->store, STR("_catalog/"), STR_NONE, 1, &a, &list, err);
+    struct store_page page = {.prefix = STR("_catalog/"), .max = 1};
+    return store_list(bucket->store, &page, &a, &list, err);
 }
 
 static enum err_code check_catalog(struct api *api, struct err *err) {

@@ -5,7 +5,8 @@
 #include "encode/encode.h"
 
 #define PIECE_BYTES (256U << 10) // an answer goes out in pieces of about this size
-#define PIECE_MAX (64U << 20)    // one chunk of very wide rows may be larger
+#define PIECE_MAX (64U << 20)    // one row may make it larger
+#define ROWS_AT_FIRST 16         // are encoded at once; then as many as fill a piece
 #define ROWS_MAX_MOST 1000000000
 
 // A query on its way out. Lives in the request's arena until done.
@@ -22,6 +23,8 @@ struct answer {
     bool truncated;
     int64_t rows, rows_max;
     const struct vec_chunk *chunk; // fetched ahead; NULL: at the end
+    size_t chunk_done;             // rows of it that are out
+    size_t rows_at_once;
     struct err failure;
 };
 
@@ -61,10 +64,12 @@ static enum err_code read_json(struct call *c, struct sql_request *ret, struct e
             return err_set(err, ERR_INVALID, "rows_max must be from 0 to %d", ROWS_MAX_MOST);
         }
     }
-    if (json_get_str(body, "format", &text)) {
+    if (json_object_get(body, "format") != NULL) {
+        TRY(json_need_str(body, "format", &text, err));
         TRY(read_format(text, &ret->arrays, err));
     }
-    if (json_get_str(body, "big_numbers", &text)) {
+    if (json_object_get(body, "big_numbers") != NULL) {
+        TRY(json_need_str(body, "big_numbers", &text, err));
         TRY(read_big(text, &ret->big_as_text, err));
     }
     return ERR_OK;
@@ -91,46 +96,70 @@ static enum err_code read_request(struct call *c, struct sql_request *ret, struc
     return read_json(c, ret, err);
 }
 
-// What the client would rather have, by Accept: the first known media type of the highest q.
-static enum err_code choose_format(struct call *c, enum encode_format *ret, bool *ret_whole,
-                                   struct err *err) {
-    static const struct {
-        const char *media;
-        enum encode_format format;
-        bool whole;
-    } known[] = {
-        {"application/json", ENCODE_JSON, true},
-        {"*/*", ENCODE_JSON, true},
-        {"application/*", ENCODE_JSON, true},
-        {"application/x-ndjson", ENCODE_NDJSON, false},
-        {"application/ndjson", ENCODE_NDJSON, false},
-        {"text/csv", ENCODE_CSV, false},
-        {"text/*", ENCODE_CSV, false},
-        {"text/tab-separated-values", ENCODE_TSV, false},
-        {"application/vnd.apache.arrow.stream", ENCODE_ARROW, false},
-    };
-    struct str accept = STR("*/*");
+static const struct media {
+    const char *name, *range; // "text/csv" is in "text/*"
+    enum encode_format format;
+    bool whole;
+} media_types[] = {
+    {"application/json", "application/*", ENCODE_JSON, true},
+    {"application/x-ndjson", "application/*", ENCODE_NDJSON, false},
+    {"application/ndjson", "application/*", ENCODE_NDJSON, false},
+    {"text/csv", "text/*", ENCODE_CSV, false},
+    {"text/tab-separated-values", "text/*", ENCODE_TSV, false},
+    {"application/vnd.apache.arrow.stream", "application/*", ENCODE_ARROW, false},
+};
+
+// How much a client wants a media type: what the narrowest range of Accept that it is in says.
+struct wish {
+    double q;
+    int narrow;   // 3: named, 2: text/*, 1: */*, 0: not wanted
+    size_t place; // of the range in Accept
+};
+
+static int narrowness(struct str range, const struct media *m) {
+    if (str_eq_nocase(range, str_from(m->name))) {
+        return 3;
+    }
+    if (str_eq_nocase(range, str_from(m->range))) {
+        return 2;
+    }
+    return str_is(range, "*/*") ? 1 : 0;
+}
+
+static struct wish wish_for(const struct media *m, struct str accept) {
+    struct wish ret = {0};
     struct str item;
-    double best = 0;
-    (void)http_header(c->http, "Accept", &accept);
-    struct str rest = accept;
-    while (str_cut(&rest, ',', &item)) {
-        struct str media;
+    for (size_t place = 0; str_cut(&accept, ',', &item); place++) {
+        struct str range;
         double q = 1;
-        (void)str_cut(&item, ';', &media);
+        (void)str_cut(&item, ';', &range);
         ptrdiff_t at = str_find(item, STR("q="));
         if (at >= 0) {
             (void)str_to_double(str_trim(str_slice(item, (size_t)at + 2, item.len)), &q);
         }
-        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-            if (q > best && str_eq_nocase(str_trim(media), str_from(known[i].media))) {
-                best = q;
-                *ret = known[i].format;
-                *ret_whole = known[i].whole;
-            }
+        int narrow = narrowness(str_trim(range), m);
+        if (narrow > ret.narrow) {
+            ret = (struct wish){q, narrow, place};
         }
     }
-    if (best <= 0) {
+    return ret;
+}
+
+// The media type of the highest q; of several, the one that Accept, then our table has first.
+static enum err_code choose_format(struct call *c, enum encode_format *ret, bool *ret_whole,
+                                   struct err *err) {
+    struct str accept = STR("*/*");
+    struct wish best = {0};
+    (void)http_header(c->http, "Accept", &accept);
+    for (size_t i = 0; i < ARRAY_LEN(media_types); i++) {
+        struct wish w = wish_for(&media_types[i], accept);
+        if (w.q > best.q || (w.q > 0 && w.q >= best.q && w.place < best.place)) {
+            best = w;
+            *ret = media_types[i].format;
+            *ret_whole = media_types[i].whole;
+        }
+    }
+    if (best.q <= 0) {
         return err_set(
             err, ERR_NOT_ACCEPTABLE,
             "rows come as application/json, application/x-ndjson, text/csv, "
@@ -185,22 +214,30 @@ static void frame_tail(struct answer *an, struct buf *out) {
     buf_printf(out, ",\"elapsed_ms\":%.3f}\n", (double)query_elapsed_us(an->query) / 1000.0);
 }
 
-// Encodes what is there of the current chunk and fetches the next.
-static enum err_code answer_chunk(struct answer *an, struct buf *out, struct err *err) {
+// Encodes rows of the current chunk, about a piece full, and fetches the next when it is used up.
+static enum err_code answer_rows(struct answer *an, struct buf *out, struct err *err) {
     int64_t room = an->rows_max - an->rows;
-    int64_t here = (int64_t)an->chunk->rows;
-    if (here > room) {
+    size_t here = MIN(an->chunk->rows - an->chunk_done, an->rows_at_once);
+    if ((int64_t)here > room) {
         an->truncated = true;
-        here = room;
+        here = (size_t)room;
     }
     if (here > 0) {
-        TRY(encoder_chunk(an->encoder, an->chunk, (size_t)here, out, err));
-        an->rows += here;
+        struct encode_rows rows = {an->chunk, an->chunk_done, here};
+        size_t before = out->len;
+        TRY(encoder_rows(an->encoder, &rows, out, err));
+        an->rows += (int64_t)here;
+        an->chunk_done += here;
+        an->rows_at_once = MAX(PIECE_BYTES * here / MAX(out->len - before, 1), 1);
     }
     if (an->truncated) {
         an->chunk = NULL;
         return ERR_OK;
     }
+    if (an->chunk_done < an->chunk->rows) {
+        return ERR_OK;
+    }
+    an->chunk_done = 0;
     return rows_next(query_rows(an->query), &an->chunk, err);
 }
 
@@ -212,8 +249,8 @@ static enum err_code answer_fill(struct answer *an, struct buf *out, struct err 
         }
         encoder_head(an->encoder, out);
     }
-    while (an->chunk != NULL && out->len < PIECE_BYTES) {
-        TRY(answer_chunk(an, out, err));
+    while (an->chunk != NULL && out->len < PIECE_BYTES && !out->overflow) {
+        TRY(answer_rows(an, out, err));
     }
     if (an->chunk == NULL) {
         encoder_tail(an->encoder, out);
@@ -275,6 +312,7 @@ enum err_code query_sql(struct call *c, struct err *err) {
     struct answer *an = arena_alloc(c->arena, sizeof(*an));
     struct sql_request r;
     an->call = c;
+    an->rows_at_once = ROWS_AT_FIRST;
     an->id = id_new(c->arena);
     TRY(read_request(c, &r, err));
     TRY(choose_format(c, &an->format, &an->whole, err));

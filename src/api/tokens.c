@@ -27,9 +27,11 @@ static enum err_code read_roles(const json_t *body, struct arena *a, struct cata
 
 static enum err_code read_expiry(const json_t *body, struct catalog_token *t, struct err *err) {
     struct str text;
-    if (!json_get_str(body, "expires_at", &text)) {
+    json_t *given = json_object_get(body, "expires_at");
+    if (given == NULL || json_is_null(given)) {
         return ERR_OK;
     }
+    TRY(json_need_str(body, "expires_at", &text, err));
     if (!clock_parse(text, &t->expires_us) || t->expires_us <= clock_wall_us()) {
         return err_set(err, ERR_INVALID,
                        "expires_at must be a time to come, like 2027-01-31T00:00:00Z");

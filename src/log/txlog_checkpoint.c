@@ -21,9 +21,8 @@ enum err_code txlog_checkpoint_list(struct store *s, struct arena *a, uint64_t *
     struct str odd = STR_NONE;
     do {
         struct store_list list = {0};
-        TRY(store_list_page(s,
-                            &(struct store_page){TXLOG_CHECKPOINT_PREFIX, after, TXLOG_LIST_PAGE},
-                            a, &list, err));
+        TRY(store_list(s, &(struct store_page){TXLOG_CHECKPOINT_PREFIX, after, TXLOG_LIST_PAGE}, a,
+                       &list, err));
         for (size_t i = 0; i < list.count; i++) {
             seqs = arena_grow(a, seqs, &cap, count + 1, sizeof *seqs);
             if (txlog_name_seq(list.entries[i].name, TXLOG_CHECKPOINT_PREFIX, &seqs[count])) {

@@ -168,9 +168,9 @@ static enum err_code check_end(struct txlog *l, bool *ret_more, struct err *err)
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct store_list list = {0};
     uint64_t seq = 0;
-    TRY(store_list_page(
-        l->store, &(struct store_page){TXLOG_RECORD_PREFIX, txlog_record_name(l->head.seq, &a), 1},
-        &a, &list, err));
+    TRY(store_list(l->store,
+                   &(struct store_page){TXLOG_RECORD_PREFIX, txlog_record_name(l->head.seq, &a), 1},
+                   &a, &list, err));
     *ret_more = false;
     if (list.count == 0 || !txlog_name_seq(list.entries[0].name, TXLOG_RECORD_PREFIX, &seq)) {
         return ERR_OK;

@@ -813,9 +813,9 @@ static void old_checkpoints_go_records_stay(void **state) {
     }
     txlog_close(l);
     struct store_list list = {0};
-    assert_int_equal(store_list_page(s, &(struct store_page){TXLOG_CHECKPOINT_PREFIX, STR(""), 100},
-                                     &a, &list, &err),
-                     ERR_OK);
+    assert_int_equal(
+        store_list(s, &(struct store_page){TXLOG_CHECKPOINT_PREFIX, STR(""), 100}, &a, &list, &err),
+        ERR_OK);
     assert_int_equal(list.count, 3);
     assert_true(str_eq(list.entries[2].name, txlog_checkpoint_name(8, &a)));
     assert_int_equal(verified(s).records, 8);

@@ -148,8 +148,8 @@ enum err_code txlog_verify(struct store *s, struct arena *a, struct txlog_report
     do {
         DEFER(arena_release) struct arena scratch = ARENA(SIZE_MAX);
         struct store_list page = {0};
-        TRY(store_list_page(s, &(struct store_page){TXLOG_RECORD_PREFIX, after, TXLOG_LIST_PAGE},
-                            &scratch, &page, err));
+        TRY(store_list(s, &(struct store_page){TXLOG_RECORD_PREFIX, after, TXLOG_LIST_PAGE},
+                       &scratch, &page, err));
         TRY(verify_page(&v, &page, err));
         after = page.next.len > 0 ? txlog_record_name(ret->last_seq, a) : STR_NONE;
     } while (after.len > 0);
@@ -165,8 +165,8 @@ static enum err_code check_end(struct store *s, uint64_t seq, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct store_list list = {0};
     uint64_t found = 0;
-    TRY(store_list_page(s, &(struct store_page){TXLOG_RECORD_PREFIX, txlog_record_name(seq, &a), 1},
-                        &a, &list, err));
+    TRY(store_list(s, &(struct store_page){TXLOG_RECORD_PREFIX, txlog_record_name(seq, &a), 1}, &a,
+                   &list, err));
     if (list.count > 0 && txlog_name_seq(list.entries[0].name, TXLOG_RECORD_PREFIX, &found)) {
         return missing(seq, list.entries[0].name, err);
     }

@@ -139,19 +139,14 @@ enum err_code store_put_file(struct store *s, struct str name, const char *path,
     return ERR_OK;
 }
 
-enum err_code store_list_page(struct store *s, const struct store_page *page, struct arena *a,
-                              struct store_list *ret, struct err *err) {
+enum err_code store_list(struct store *s, const struct store_page *page, struct arena *a,
+                         struct store_list *ret, struct err *err) {
     if (page->max < 1 || page->max > LIST_ENTRIES_MAX) {
         return err_set(err, ERR_INVALID, "a listing has 1 to %d entries, not %zu", LIST_ENTRIES_MAX,
                        page->max);
     }
     counter_add(COUNTER_store_lists, 1);
     return counted(s->ops->list(s, page, a, ret, err));
-}
-
-enum err_code store_list(struct store *s, struct str prefix, struct str after, size_t max,
-                         struct arena *a, struct store_list *ret, struct err *err) {
-    return store_list_page(s, &(struct store_page){prefix, after, max}, a, ret, err);
 }
 
 enum err_code store_delete(struct store *s, struct str name, struct err *err) {

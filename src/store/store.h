@@ -103,12 +103,8 @@ MUST_CHECK enum err_code store_put_file(struct store *s, struct str name, const 
                                         struct err *err);
 
 // Names under ".tmp" are never shown. Pass ret->next as the next page's `after`.
-MUST_CHECK enum err_code store_list_page(struct store *s, const struct store_page *page,
-                                         struct arena *a, struct store_list *ret, struct err *err);
-// The same, spelt out.
-MUST_CHECK enum err_code store_list(struct store *s, struct str prefix, struct str after,
-                                    size_t max, struct arena *a, struct store_list *ret,
-                                    struct err *err);
+MUST_CHECK enum err_code store_list(struct store *s, const struct store_page *page, struct arena *a,
+                                    struct store_list *ret, struct err *err);
 // Absent already is ERR_OK. Folders that become empty are removed where the medium has folders.
 MUST_CHECK enum err_code store_delete(struct store *s, struct str name, struct err *err);
 // Path of a local file with the object's bytes, for the engine's readers: valid until the object

@@ -104,9 +104,8 @@ static struct str listing(struct fixture *f, const char *prefix, size_t page) {
     struct str after = STR_NONE;
     do {
         struct store_list list = {0};
-        assert_int_equal(store_list_page(f->store,
-                                         &(struct store_page){str_from(prefix), after, page},
-                                         &f->arena, &list, &f->err),
+        assert_int_equal(store_list(f->store, &(struct store_page){str_from(prefix), after, page},
+                                    &f->arena, &list, &f->err),
                          ERR_OK);
         assert_true(list.count <= page);
         assert_true(list.next.len == 0 || list.count == page);
@@ -240,23 +239,23 @@ static void lists_are_sorted_and_page(void **state) {
         assert_listing(f, "a/c/d/", page, "");
     }
     struct store_list list = {0};
-    assert_int_equal(store_list_page(f->store, &(struct store_page){STR("a/"), STR("a/c"), 1},
-                                     &f->arena, &list, &f->err),
+    assert_int_equal(store_list(f->store, &(struct store_page){STR("a/"), STR("a/c"), 1}, &f->arena,
+                                &list, &f->err),
                      ERR_OK);
     assert_int_equal(list.count, 1);
     assert_true(str_is(list.entries[0].name, "a/c.d"));
     assert_int_equal(list.entries[0].bytes, 5);
     assert_true(list.entries[0].modified_us > 0);
     assert_true(str_is(list.next, "a/c.d"));
-    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR("~"), 5},
-                                     &f->arena, &list, &f->err),
-                     ERR_OK);
+    assert_int_equal(
+        store_list(f->store, &(struct store_page){STR(""), STR("~"), 5}, &f->arena, &list, &f->err),
+        ERR_OK);
     assert_int_equal(list.count, 0);
-    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR(""), 0}, &f->arena,
-                                     &list, &f->err),
-                     ERR_INVALID);
-    assert_int_equal(store_list_page(f->store, &(struct store_page){STR(""), STR(""), 10001},
-                                     &f->arena, &list, &f->err),
+    assert_int_equal(
+        store_list(f->store, &(struct store_page){STR(""), STR(""), 0}, &f->arena, &list, &f->err),
+        ERR_INVALID);
+    assert_int_equal(store_list(f->store, &(struct store_page){STR(""), STR(""), 10001}, &f->arena,
+                                &list, &f->err),
                      ERR_INVALID);
 }
 
@@ -513,7 +512,7 @@ static size_t count_tmp(struct fixture *f) {
     // A store over .tmp itself: its own .tmp is hidden.
     assert_int_equal(store_folder_open(path_in(f, "root/.tmp"), &s, &f->err), ERR_OK);
     assert_int_equal(
-        store_list_page(s, &(struct store_page){STR(""), STR(""), 100}, &f->arena, &list, &f->err),
+        store_list(s, &(struct store_page){STR(""), STR(""), 100}, &f->arena, &list, &f->err),
         ERR_OK);
     store_close(s);
     return list.count;

@@ -25,8 +25,8 @@ static void folder_delete(struct store *s, const char *dir) {
     for (size_t count = 1; count > 0 && code == ERR_OK;) {
         DEFER(arena_release) struct arena a = ARENA(1 << 20);
         struct store_list list;
-        struct str prefix = arena_printf(&a, "%s/", dir);
-        code = store_list(s, prefix, STR_NONE, LIST_PAGE, &a, &list, &err);
+        struct store_page page = {.prefix = arena_printf(&a, "%s/", dir), .max = LIST_PAGE};
+        code = store_list(s, &page, &a, &list, &err);
         count = code == ERR_OK ? list.count : 0;
         for (size_t i = 0; i < count && code == ERR_OK; i++) {
             code = store_delete(s, list.entries[i].name, &err);

@@ -88,7 +88,8 @@ static struct cost measure(struct engine *e, int64_t rows, int format) {
         if (format < 0) {
             chunk_to_tree(chunk, names, &cost);
         } else {
-            CHECK(encoder_chunk(encoder, chunk, chunk->rows, &out, &err) == ERR_OK);
+            CHECK(encoder_rows(encoder, &(struct encode_rows){chunk, 0, chunk->rows}, &out, &err) ==
+                  ERR_OK);
             cost.bytes += (int64_t)out.len;
             buf_reset(&out);
         }

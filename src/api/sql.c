@@ -228,7 +228,7 @@ static enum err_code answer_rows(struct answer *an, struct buf *out, struct err 
         TRY(encoder_rows(an->encoder, &rows, out, err));
         an->rows += (int64_t)here;
         an->chunk_done += here;
-        an->rows_at_once = MAX(PIECE_BYTES * here / MAX(out->len - before, 1), 1);
+        an->rows_at_once = MAX(4 * PIECE_BYTES * here / MAX(out->len - before, 1), 1);
     }
     if (an->truncated) {
         an->chunk = NULL;

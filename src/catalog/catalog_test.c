@@ -131,8 +131,7 @@ static void lawful_names_pass(void **state) {
         "flights",
         "Flights_2024",
         "a-b-c",
-        "\xc3\xbc"
-        "ber",
+        "\303\274ber",
         "\xe5\x9f\x8e",
         "mains",
         "__raw",

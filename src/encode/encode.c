@@ -71,10 +71,11 @@ void encoder_head(struct encoder *e, struct buf *out) {
     e->ops->head(e, out);
 }
 
-enum err_code encoder_chunk(struct encoder *e, const struct vec_chunk *chunk, size_t rows,
-                            struct buf *out, struct err *err) {
-    CHECK(chunk->column_count == e->column_count && rows <= chunk->rows);
-    return rows > 0 ? e->ops->chunk(e, chunk, rows, out, err) : ERR_OK;
+enum err_code encoder_rows(struct encoder *e, const struct encode_rows *rows, struct buf *out,
+                           struct err *err) {
+    CHECK(rows->chunk->column_count == e->column_count);
+    CHECK(rows->first <= rows->chunk->rows && rows->count <= rows->chunk->rows - rows->first);
+    return rows->count > 0 ? e->ops->rows(e, rows, out, err) : ERR_OK;
 }
 
 void encoder_tail(struct encoder *e, struct buf *out) {

@@ -1,6 +1,6 @@
 // Result encoders: chunks of rows to bytes of an answer.
 //
-// An encoder is used by one thread. Call _head once, _chunk for each chunk, _tail once; each
+// An encoder is used by one thread. Call _head once, _rows for rows in order, _tail once; each
 // appends to out, which the caller empties between calls. Nothing is buffered inside beyond one
 // chunk. out's overflow flag is the caller's to check.
 #pragma once
@@ -37,10 +37,15 @@ struct encoder *encoder_new(const struct encode_options *o, const struct encode_
 void encoder_free(struct encoder *e); // takes NULL
 void encoder_freep(struct encoder **e);
 void encoder_head(struct encoder *e, struct buf *out);
-// Rows [0, rows) of the chunk, rows at most chunk->rows. Only Arrow fails: ERR_SQL for values that
-// its types cannot hold, ERR_TOO_LARGE for more than 2 GiB in a column; out is then as before.
-MUST_CHECK enum err_code encoder_chunk(struct encoder *e, const struct vec_chunk *chunk,
-                                       size_t rows, struct buf *out, struct err *err);
+// Some rows of a chunk: all of them, or as many as an answer has room for.
+struct encode_rows {
+    const struct vec_chunk *chunk;
+    size_t first, count; // first + count is at most chunk->rows
+};
+// Only Arrow fails: ERR_SQL for values that its types cannot hold, ERR_TOO_LARGE for more than
+// 2 GiB in a column; out is then as before.
+MUST_CHECK enum err_code encoder_rows(struct encoder *e, const struct encode_rows *rows,
+                                      struct buf *out, struct err *err);
 void encoder_tail(struct encoder *e, struct buf *out);
 
 const char *encode_content_type(enum encode_format f);

@@ -400,21 +400,21 @@ static enum err_code add_array(struct writer *w, const struct vec *v, const stru
     }
 }
 
-static enum err_code add_batch(struct encoder *e, struct writer *w, const struct vec_chunk *chunk,
-                               size_t rows, struct err *err) {
+static enum err_code add_batch(struct encoder *e, struct writer *w, const struct encode_rows *rows,
+                               struct err *err) {
     const struct arrow_state *state = e->state;
-    const struct span all = {.count = rows};
+    const struct span all = {.first = rows->first, .count = rows->count};
     w->nodes = arena_array(w->scratch, 2 * state->node_count, sizeof(*w->nodes));
     w->buffers = arena_array(w->scratch, 2 * state->buffer_count, sizeof(*w->buffers));
     for (size_t i = 0; i < e->column_count; i++) {
-        TRY(add_array(w, &chunk->columns[i], &all, err));
+        TRY(add_array(w, &rows->chunk->columns[i], &all, err));
     }
     CHECK(w->node_count == state->node_count && w->buffer_count == state->buffer_count);
     return ERR_OK;
 }
 
-static enum err_code arrow_chunk(struct encoder *e, const struct vec_chunk *chunk, size_t rows,
-                                 struct buf *out, struct err *err) {
+static enum err_code arrow_rows(struct encoder *e, const struct encode_rows *rows, struct buf *out,
+                                struct err *err) {
     struct arrow_state *state = e->state;
     arena_reset(&e->scratch);
     struct writer w = {.out = out, .scratch = &e->scratch};
@@ -424,13 +424,15 @@ static enum err_code arrow_chunk(struct encoder *e, const struct vec_chunk *chun
     }
     out->len += state->batch_bytes;
     w.body = out->len;
-    const enum err_code code = add_batch(e, &w, chunk, rows, err);
+    const enum err_code code = add_batch(e, &w, rows, err);
     if (code != ERR_OK || out->overflow) {
         out->len = head;
         return code;
     }
-    const struct arrow_batch batch = {
-        .rows = rows, .nodes = w.nodes, .buffers = w.buffers, .body_bytes = out->len - w.body};
+    const struct arrow_batch batch = {.rows = rows->count,
+                                      .nodes = w.nodes,
+                                      .buffers = w.buffers,
+                                      .body_bytes = out->len - w.body};
     const struct str metadata = arrow_batch_message(state, &batch);
     CHECK(metadata.len == state->batch_bytes);
     memcpy(out->ptr + head, metadata.ptr, metadata.len);
@@ -446,4 +448,4 @@ static void arrow_tail(struct encoder *e, struct buf *out) {
     buf_add(out, "\xFF\xFF\xFF\xFF\0\0\0\0", 8);
 }
 
-const struct encode_ops encode_arrow_ops = {arrow_open, arrow_head, arrow_chunk, arrow_tail};
+const struct encode_ops encode_arrow_ops = {arrow_open, arrow_head, arrow_rows, arrow_tail};

@@ -93,12 +93,12 @@ static void csv_head(struct encoder *e, struct buf *out) {
     }
 }
 
-static enum err_code csv_chunk(struct encoder *e, const struct vec_chunk *chunk, size_t rows,
-                               struct buf *out, struct err *err) {
+static enum err_code csv_rows(struct encoder *e, const struct encode_rows *rows, struct buf *out,
+                              struct err *err) {
     (void)err;
-    for (size_t row = 0; row < rows && !out->overflow; row++) {
+    for (size_t n = 0; n < rows->count && !out->overflow; n++) {
         for (size_t i = 0; i < e->column_count; i++) {
-            add_field(e, &chunk->columns[i], row, out);
+            add_field(e, &rows->chunk->columns[i], rows->first + n, out);
             end_field(e, i, out);
         }
     }
@@ -110,4 +110,4 @@ static void csv_tail(struct encoder *e, struct buf *out) {
     (void)out;
 }
 
-const struct encode_ops encode_csv_ops = {csv_open, csv_head, csv_chunk, csv_tail};
+const struct encode_ops encode_csv_ops = {csv_open, csv_head, csv_rows, csv_tail};

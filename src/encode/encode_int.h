@@ -33,8 +33,8 @@ bool json_embed(struct str text, struct buf *out);
 struct encode_ops {
     void (*open)(struct encoder *e);
     void (*head)(struct encoder *e, struct buf *out);
-    enum err_code (*chunk)(struct encoder *e, const struct vec_chunk *chunk, size_t rows,
-                           struct buf *out, struct err *err);
+    enum err_code (*rows)(struct encoder *e, const struct encode_rows *rows, struct buf *out,
+                          struct err *err);
     void (*tail)(struct encoder *e, struct buf *out);
 };
 

@@ -107,13 +107,21 @@ static char *put_not_finite(double n, char *at) {
     return n > 0 ? put(at, STR("\"Infinity\"")) : put(at, STR("\"-Infinity\""));
 }
 
+// -0 without a point is the integer 0 to many readers.
+static char *put_finite(double n, char *at) {
+    return n == 0 && signbit(n) ? put(at, STR("-0.0")) : at + fmt_double(n, at);
+}
+
 static char *put_float(const struct vec *v, size_t row, char *at) {
     if (v->type->kind == VEC_DOUBLE) {
         const double n = ((const double *)v->data)[row];
-        return isfinite(n) ? at + fmt_double(n, at) : put_not_finite(n, at);
+        return isfinite(n) ? put_finite(n, at) : put_not_finite(n, at);
     }
     const float n = ((const float *)v->data)[row];
-    return isfinite(n) ? at + fmt_float(n, at) : put_not_finite((double)n, at);
+    if (isfinite(n) && n != 0) {
+        return at + fmt_float(n, at);
+    }
+    return isfinite(n) ? put_finite((double)n, at) : put_not_finite((double)n, at);
 }
 
 static bool is_big(const struct vec *v, size_t row) {
@@ -332,11 +340,11 @@ static void json_head(struct encoder *e, struct buf *out) {
     }
 }
 
-static enum err_code json_chunk(struct encoder *e, const struct vec_chunk *chunk, size_t rows,
-                                struct buf *out, struct err *err) {
+static enum err_code json_rows(struct encoder *e, const struct encode_rows *rows, struct buf *out,
+                               struct err *err) {
     (void)err;
-    for (size_t row = 0; row < rows && !out->overflow; row++) {
-        add_row(e, chunk->columns, row, out);
+    for (size_t i = 0; i < rows->count && !out->overflow; i++) {
+        add_row(e, rows->chunk->columns, rows->first + i, out);
     }
     return ERR_OK;
 }
@@ -347,4 +355,4 @@ static void json_tail(struct encoder *e, struct buf *out) {
     }
 }
 
-const struct encode_ops encode_json_ops = {json_open, json_head, json_chunk, json_tail};
+const struct encode_ops encode_json_ops = {json_open, json_head, json_rows, json_tail};

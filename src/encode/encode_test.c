@@ -55,7 +55,7 @@ static enum err_code encode(const char *sql, const struct encode_options *o, str
     do {
         TRY(rows_next(r, &chunk, &err));
         if (chunk) {
-            TRY(encoder_chunk(e, chunk, chunk->rows, out, &err));
+            TRY(encoder_rows(e, &(struct encode_rows){chunk, 0, chunk->rows}, out, &err));
         }
     } while (chunk);
     encoder_tail(e, out);
@@ -438,7 +438,7 @@ static void invalid_utf8_never_leaves_as_json(void **state) {
     const struct encode_column names[] = {{STR("a"), &types[0]}, {STR("b"), &types[1]}};
     DEFER(encoder_freep) struct encoder *e = encoder_new(&ndjson, names, 2);
     DEFER(buf_release) struct buf out = BUF(1 << 20);
-    OK(encoder_chunk(e, &chunk, 1, &out, &err));
+    OK(encoder_rows(e, &(struct encode_rows){&chunk, 0, 1}, &out, &err));
     assert_string_equal(out.ptr, "{\"a\":\"a\xEF\xBF\xBD"
                                  "b\",\"b\":\"\\\"\xEF\xBF\xBD\\\"\"}\n");
 }
@@ -607,7 +607,7 @@ static void nulls_hide_what_was_there(void **state) {
     const struct encode_column name = {STR("a"), &type};
     DEFER(encoder_freep) struct encoder *e = encoder_new(&arrow, &name, 1);
     DEFER(buf_release) struct buf out = BUF(1 << 20);
-    OK(encoder_chunk(e, &chunk, 2, &out, &err));
+    OK(encoder_rows(e, &(struct encode_rows){&chunk, 0, 2}, &out, &err));
     const struct str bytes = buf_str(&out);
     const ptrdiff_t first = str_find(bytes, STR("\xE7\xC4\x5E"));
     assert_true(first >= 0);
@@ -624,9 +624,9 @@ static void fewer_rows_than_the_chunk_can_be_asked_for(void **state) {
     DEFER(encoder_freep) struct encoder *e = encoder_new(&json, &name, 1);
     DEFER(buf_release) struct buf out = BUF(1 << 20);
     encoder_head(e, &out);
-    OK(encoder_chunk(e, &chunk, 2, &out, &err));
-    OK(encoder_chunk(e, &chunk, 0, &out, &err));
-    OK(encoder_chunk(e, &chunk, 1, &out, &err));
+    OK(encoder_rows(e, &(struct encode_rows){&chunk, 0, 2}, &out, &err));
+    OK(encoder_rows(e, &(struct encode_rows){&chunk, 0, 0}, &out, &err));
+    OK(encoder_rows(e, &(struct encode_rows){&chunk, 0, 1}, &out, &err));
     encoder_tail(e, &out);
     assert_string_equal(out.ptr, "[{\"a\":1},{\"a\":2},{\"a\":1}]");
 }

@@ -134,7 +134,7 @@ void http_body_to_parts(struct http_request *r, struct http_part_sink sink, int6
 void http_set_header(struct http_request *r, const char *name, struct str value);
 void http_answer(struct http_request *r, int status, const char *content_type, struct str body);
 // Body of unknown length, pulled as the client takes it: next fills out (empty buf, bounded by its
-// max of 1 MiB; 32 to 256 KiB are good) with the next piece; *last says that it is the final one.
+// max of 64 MiB; 32 to 256 KiB are good) with the next piece; *last says that it is the final one.
 // The first piece is pulled at once: if it fails, `fail` answers. A later failure cuts the
 // connection, so that the client cannot take half an answer for a whole one.
 struct http_stream {

@@ -10,10 +10,10 @@ enum {
     HTTP_TARGET_MAX = 8 * 1024,
     HTTP_HEADERS_MAX = 100,
     HTTP_QUERY_MAX = 256,
-    HTTP_PIECE_MAX = 1024 * 1024,    // of a streamed answer
-    HTTP_KEPT_MAX = 64 * 1024,       // a larger buffer is not kept for the next request
-    HTTP_SWALLOW_MAX = 256 * 1024,   // of a refused body that is read rather than cut off
-    HTTP_HEAD_TIMEOUT_MS = 8 * 1000, // from the first byte of a head to its last
+    HTTP_PIECE_MAX = 64 * 1024 * 1024,  // of a streamed answer
+    HTTP_KEPT_MAX = 64 * 1024,          // a larger buffer is not kept for the next request
+    HTTP_SWALLOW_MAX = 256 * 1024,      // of a refused body that is read rather than cut off
+    HTTP_HEAD_TIMEOUT_MS = 8 * 1000,    // from the first byte of a head to its last
     HTTP_STACK_BYTES = 8 * 1024 * 1024, // address space: the SQL parser recurses
 };
 

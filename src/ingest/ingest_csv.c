@@ -180,6 +180,7 @@ enum err_code csv_types(struct ingest_upload *u, struct csv_file *f, int64_t max
     TRY(csv_reader_open(u->path, &f->dialect, &r, err));
     TRY(pass_header(&r, f, err));
     forget(f);
+    f->stale = false;
     const struct csv_record *record = NULL;
     int64_t rows = 0;
     do {
@@ -317,9 +318,18 @@ enum err_code csv_sort_out(struct ingest_upload *u, struct csv_file *f, struct s
     }
 }
 
+// A file to be read, and how.
+struct source {
+    struct str path;
+    struct csv_dialect dialect;
+    bool sure;        // every value is known to fit
+    bool underscores; // there are some, which the engine allows in numbers
+};
+
 // SQL that is true when the text is surely of the kind. It is quick rather than generous: a value
 // that it is in doubt about costs a look at the whole file, a wrong one would cost the truth.
-static void add_check(struct buf *sql, const struct csv_column *c, const char *n) {
+static void add_check(struct buf *sql, const struct csv_column *c, const char *n,
+                      bool underscores) {
     static const char time[] = "[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?";
     static const char date[] = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
     switch (c->kind) {
@@ -334,12 +344,16 @@ static void add_check(struct buf *sql, const struct csv_column *c, const char *n
         buf_printf(sql, "CAST(CAST(%s AS HUGEINT) AS VARCHAR) = %s", n, n);
         break;
     case CSV_DOUBLE:
-        // No plus, no leading zero, no separators, no more digits than a double holds.
+        // No plus, no leading zero, no more digits than a double holds. The commonest comes first.
         buf_printf(sql,
-                   "(%s < '+' OR %s >= ',') AND (%s < '00' OR %s >= '0:') AND "
-                   "(%s < '-00' OR %s >= '-0:') AND NOT contains(%s, '_') AND "
+                   "(%s >= '1' AND %s < ':' OR %s >= '0.' AND %s < '0/' OR "
+                   "%s >= '-1' AND %s < '-:' OR %s >= '-0.' AND %s < '-0/' OR "
+                   "%s IN ('0', '-0', 'nan', 'NaN', 'inf', '-inf')) AND "
                    "(strlen(%s) <= 15 OR contains(%s, '.'))",
-                   n, n, n, n, n, n, n, n, n);
+                   n, n, n, n, n, n, n, n, n, n, n);
+        if (underscores) {
+            buf_printf(sql, " AND NOT contains(%s, '_')", n);
+        }
         break;
     case CSV_TIMESTAMP:
         if (c->plain_times == c->values) {
@@ -360,7 +374,9 @@ static void add_check(struct buf *sql, const struct csv_column *c, const char *n
     }
 }
 
-static void add_value(struct buf *sql, const struct csv_column *c, const char *n, bool sure) {
+static void add_value(struct buf *sql, const struct csv_column *c, const char *n,
+                      const struct source *s) {
+    const bool sure = s->sure;
     static const char *const formats[CSV_KIND_COUNT] = {
         [CSV_DMY_SLASH] = "%d/%m/%Y", [CSV_MDY_SLASH] = "%m/%d/%Y", [CSV_DMY_DASH] = "%d-%m-%Y",
         [CSV_MDY_DASH] = "%m-%d-%Y",  [CSV_DMY_DOT] = "%d.%m.%Y",
@@ -380,7 +396,7 @@ static void add_value(struct buf *sql, const struct csv_column *c, const char *n
         return;
     }
     buf_printf(sql, "CASE WHEN %s IS NULL OR (", n);
-    add_check(sql, c, n);
+    add_check(sql, c, n, s->underscores);
     buf_printf(sql, ") THEN CAST(%s AS " STR_FMT ") ELSE error('another type') END", value,
                STR_ARG(c->sql_type));
 }
@@ -388,13 +404,6 @@ static void add_value(struct buf *sql, const struct csv_column *c, const char *n
 static struct str char_literal(char c, struct arena *a) {
     return c ? sql_literal((struct str){&c, 1}, a) : STR("''");
 }
-
-// A file to be read, and how.
-struct source {
-    struct str path;
-    struct csv_dialect dialect;
-    bool sure; // every value is known to fit
-};
 
 // A table expression: every column is read as text and cast as the types say.
 static enum err_code source_sql(const struct csv_file *f, const struct source *s, struct arena *a,
@@ -410,7 +419,7 @@ static enum err_code source_sql(const struct csv_file *f, const struct source *s
         if (c->kind == CSV_TEXT) {
             buf_add_cstr(&sql, n);
         } else {
-            add_value(&sql, c, n, s->sure);
+            add_value(&sql, c, n, s);
         }
         const struct str name = sql_ident(c->name, a);
         buf_printf(&sql, " AS " STR_FMT, STR_ARG(name));
@@ -449,6 +458,7 @@ static enum err_code find_targets(struct ingest_upload *u, struct csv_file *f, s
     for (size_t i = 0; i < f->count; i++) {
         const struct ice_field *field = ice_schema_find(pin.schema, f->columns[i].name);
         f->columns[i].target = field ? &field->type : NULL;
+        f->stale = f->stale || field;
     }
     return ERR_OK;
 }
@@ -506,12 +516,17 @@ enum err_code csv_write(struct ingest_upload *u, struct str sha256, struct arena
     struct csv_file f = {0};
     TRY(csv_dialect_find(u, &f, err));
     TRY(find_targets(u, &f, &u->arena, err));
-    TRY(csv_types(u, &f, INGEST_SAMPLE_ROWS, err));
+    if (f.stale) {
+        TRY(csv_types(u, &f, INGEST_SAMPLE_ROWS, err));
+    }
     if (!f.whole && needs_whole(u, &f)) {
         TRY(csv_types(u, &f, 0, err));
     }
     if (!has_bad_rows(&f)) {
-        const struct source s = {.path = u->path, .dialect = f.dialect, .sure = f.whole};
+        const struct source s = {.path = u->path,
+                                 .dialect = f.dialect,
+                                 .sure = f.whole,
+                                 .underscores = u->scan.underscore};
         struct str source = STR_NONE;
         TRY(source_sql(&f, &s, a, &source, err));
         const enum err_code code = upload_write(u, source, sha256, a, ret, err);

@@ -104,6 +104,7 @@ struct csv_file {
     struct csv_dialect dialect;
     struct csv_column *columns;
     size_t count;
+    bool stale;     // the types are not decided, or for something else
     bool whole;     // every row was looked at
     int64_t faults; // rows whose form is wrong, among those looked at
 };

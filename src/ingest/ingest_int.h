@@ -20,6 +20,7 @@ struct text_scan {
     int64_t valid_count, invalid_count; // characters past ASCII; bytes that are no UTF-8
     unsigned char carry[4];             // the beginning of a character
     size_t carry_len;
+    bool underscore; // there is one
 };
 #define TEXT_SCAN ((struct text_scan){.nul = -1, .invalid = -1})
 

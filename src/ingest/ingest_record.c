@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READ_BYTES (1 << 20)
+#define READ_BYTES (256 << 10)
 #define DIALECT_BYTES (256 << 10)
 #define DIALECT_ROWS 1000
 #define NAME_MAX_BYTES 1024
@@ -42,7 +42,7 @@ static enum err_code fill(struct csv_reader *r, struct err *err) {
         r->pos = 0;
     }
     if (r->cap - r->len < READ_BYTES) {
-        r->cap = MAX(r->cap * 2, (size_t)(4 * READ_BYTES));
+        r->cap = MAX(r->cap * 2, (size_t)(2 * READ_BYTES));
         r->buf = xrealloc(r->buf, r->cap);
     }
     ssize_t got = 0;
@@ -515,10 +515,12 @@ enum err_code csv_dialect_find(struct ingest_upload *u, struct csv_file *f, stru
     }
     f->count = first->count;
     f->columns = arena_array(&u->arena, f->count, sizeof(*f->columns));
+    f->stale = true;
     if (u->request.header == INGEST_DETECT) {
         f->dialect.header = true; // so that the first row is no value
         TRY(csv_types(u, f, INGEST_SAMPLE_ROWS, err));
         f->dialect.header = is_header(first, f->columns, f->count);
+        f->stale = !f->dialect.header;
     } else {
         f->dialect.header = u->request.header == INGEST_YES;
     }

@@ -104,16 +104,21 @@ static void entry_freep(struct entry **e) {
     }
 }
 
+const void *cache_find(struct cache *c, struct str key, struct arena *a) {
+    LOCKED(&c->lock);
+    struct entry *there = entry_find(c, key);
+    if (there == NULL) {
+        return NULL;
+    }
+    entry_hold(there, a);
+    return there->value;
+}
+
 enum err_code cache_get(struct cache *c, struct str key, const struct cache_loader *loader,
                         struct arena *a, const void **ret, struct err *err) {
-    {
-        LOCKED(&c->lock);
-        struct entry *there = entry_find(c, key);
-        if (there != NULL) {
-            entry_hold(there, a);
-            *ret = there->value;
-            return ERR_OK;
-        }
+    *ret = cache_find(c, key, a);
+    if (*ret != NULL) {
+        return ERR_OK;
     }
     DEFER(entry_freep) struct entry *made = xcalloc(1, sizeof(*made));
     made->cache = c;

@@ -21,3 +21,5 @@ struct cache_loader {
 MUST_CHECK enum err_code cache_get(struct cache *c, struct str key,
                                    const struct cache_loader *loader, struct arena *a,
                                    const void **ret, struct err *err);
+// The value of a key that is there; NULL: it is not.
+const void *cache_find(struct cache *c, struct str key, struct arena *a);

@@ -89,7 +89,10 @@ enum err_code engine_open(const struct engine_options *o, struct engine **ret, s
     e->db = db;
     CHECK(pthread_mutex_init(&e->lock, NULL) == 0);
     threads_cond_init(&e->wake);
-    const enum err_code code = apply_settings(e, err);
+    enum err_code code = engine_live_open(e, err);
+    if (code == ERR_OK) {
+        code = apply_settings(e, err);
+    }
     if (code != ERR_OK) {
         engine_close(e);
         return code;
@@ -117,6 +120,7 @@ void engine_close(struct engine *e) {
     engine_parsers_release(e);
     CHECK(e->sessions == NULL);
     duckdb_close(&e->db);
+    engine_live_release(e);
     pthread_cond_destroy(&e->wake);
     pthread_mutex_destroy(&e->lock);
     free(e);

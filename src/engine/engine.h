@@ -86,6 +86,20 @@ MUST_CHECK enum err_code engine_parse(struct engine *e, struct str sql, struct a
 MUST_CHECK enum err_code engine_unparse(struct engine *e, struct str json, struct arena *a,
                                         struct str *ret_sql, struct err *err);
 
+// Deleted rows, as the server's own statements leave them out: tarn_live(key, file, row) is false
+// for row number `row` of file number `file` if its bit is set. Files are those of one
+// registration; key is engine_live_key(id, first): file 0 of the statement is then file `first`.
+struct engine_live_file {
+    const uint64_t *deleted; // bit per row; NULL: all rows live
+    uint64_t rows;
+};
+#define ENGINE_LIVE_FILES_MAX (1U << 24)
+// Registers; files and bits are borrowed until _remove, which comes after the statements' end.
+// Any thread.
+int64_t engine_live_add(struct engine *e, const struct engine_live_file *files, size_t count);
+void engine_live_remove(struct engine *e, int64_t id);
+int64_t engine_live_key(int64_t id, size_t first);
+
 // COPY (select) TO path as Parquet, with the file's statistics.
 struct engine_column_stats {
     struct str path;   // "a", "st.x", "l.list.element": the parts with dots between

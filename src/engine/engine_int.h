@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 
 struct parser;
+struct live;
 
 struct engine {
     duckdb_database db;
@@ -19,7 +20,8 @@ struct engine {
     pthread_t watcher;
     bool watching; // the watcher runs
     bool stopping;
-    int64_t wake_us; // when the watcher looks next
+    int64_t wake_us;   // when the watcher looks next
+    struct live *live; // deleted rows of scans; has a lock of its own
 };
 
 struct session {
@@ -69,5 +71,9 @@ size_t engine_type_vecs(const struct vec_type *t);
 
 // Refuses texts with a NUL inside: the engine would see only what stands before it.
 MUST_CHECK enum err_code engine_check_sql(struct str sql, struct err *err);
+// Makes tarn_live() known to the instance.
+MUST_CHECK enum err_code engine_live_open(struct engine *e, struct err *err);
+void engine_live_release(struct engine *e);
+
 // Frees what engine_parse keeps.
 void engine_parsers_release(struct engine *e);

@@ -42,6 +42,7 @@ struct table_pin {
     const struct ice_metadata *metadata;
     const struct ice_snapshot *snapshot; // NULL: a table without rows
     const struct ice_schema *schema;     // of that snapshot
+    bool raw;                            // rows that are deleted count as well
 };
 
 enum table_at { TABLE_AT_NOW, TABLE_AT_VERSION, TABLE_AT_TIMESTAMP };
@@ -49,6 +50,7 @@ enum table_at { TABLE_AT_NOW, TABLE_AT_VERSION, TABLE_AT_TIMESTAMP };
 // Which dataset, as of when.
 struct table_want {
     struct str name;
+    bool raw; // with the rows that are deleted but still in live files
     enum table_at at;
     int64_t value; // VERSION: snapshot id or sequence number; TIMESTAMP: microseconds since 1970
 };
@@ -61,17 +63,29 @@ MUST_CHECK enum err_code table_pin_at(struct tables *t, const struct table_want 
 // belong to one moment.)
 bool table_pin_current(struct tables *t, const struct table_pin *pin, struct arena *a);
 
+// Rows of a data file that are deleted: bit i is row i.
+struct table_deletes {
+    const uint64_t *bits;
+    int64_t rows;  // of the file
+    int64_t count; // of bits that are set
+};
+
 struct table_file {
     const struct ice_data_file *file;
-    const struct ice_entry *entry;   // that holds it
-    struct str object;               // name in the bucket
-    struct str path;                 // local path for the engine
-    const struct ice_schema *schema; // that the file was written with
+    const struct ice_entry *entry;             // that holds it
+    struct str object;                         // name in the bucket
+    struct str path;                           // local path for the engine
+    const struct ice_schema *schema;           // that the file was written with
+    const struct table_deletes *deletes;       // NULL: all rows live
+    const struct ice_data_file **delete_files; // that made them
+    size_t delete_file_count;
 };
+// Files that are read together stand together: those of one schema, with or without deletes.
 struct table_scan {
     struct table_file *files;
     size_t file_count;
-    size_t pruned; // files that the conditions excluded
+    size_t pruned;   // files that the conditions excluded
+    int64_t live_id; // of engine_live_add, as long as the arena; 0: no file has deletes
 };
 struct table_conditions {
     const struct ice_predicate *items;
@@ -82,9 +96,14 @@ MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pi
                                          const struct table_conditions *conditions, struct arena *a,
                                          struct table_scan *ret, struct err *err);
 // The scan as a complete SELECT: the pin's columns under their current names and types, in order,
-// each mapped from its file by field id.
+// each mapped from its file by field id; deleted rows are left out.
 struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *scan,
                           struct arena *a);
+
+// The same with the row's place behind the columns: tarn_file (index into scan->files) and tarn_row
+// (number in the file), both BIGINT. columns: which of the pin's; NULL: all.
+struct str table_scan_places_sql(const struct table_pin *pin, const struct table_scan *scan,
+                                 const struct ice_schema *columns, struct arena *a);
 
 enum table_mode { TABLE_CREATE, TABLE_APPEND, TABLE_REPLACE };
 
@@ -113,6 +132,59 @@ struct table_written {
 // whose type has no form in the table format and says what to do.
 MUST_CHECK enum err_code table_write(struct tables *t, const struct table_write *w, struct arena *a,
                                      struct table_written *ret, struct err *err);
+struct table_change_sql {
+    struct table_scan scan;
+    struct str places; // SELECT of tarn_file, tarn_row
+    struct str source; // behind FROM; empty: no rows come
+};
+// What became of one caller's rows.
+struct table_delta_batch {
+    int64_t rows;    // that were sent
+    int64_t matched; // keys that were there already
+};
+struct table_delta_done {
+    struct catalog_dataset dataset; // as it is now
+    const struct ice_schema *schema;
+    int64_t snapshot_id;               // 0: nothing had to change
+    int64_t added, removed;            // rows
+    struct table_delta_batch *batches; // one for each, at least one
+};
+
+// Rows that come and rows that go, in one commit: a new data file, and position deletes in the
+// files that hold the old rows. No base file is written again.
+enum table_delta_mode {
+    TABLE_DELTA_APPEND, // rows come
+    TABLE_DELTA_UPSERT, // rows come in the place of those with their keys
+    TABLE_DELTA_DELETE, // rows with the keys go
+    TABLE_DELTA_CHANGE, // rows that `places` finds go; rows of the source, if any, come
+};
+struct table_delta {
+    struct str dataset;
+    enum table_delta_mode mode;
+    const struct str *keys; // columns; of UPSERT and DELETE
+    size_t key_count;
+    struct str source; // SQL that can stand behind FROM; DELETE reads only its key columns
+    // A column of the source, INTEGER from 0, that tells several callers' rows apart: it is no
+    // column of the dataset. Empty: there is one caller.
+    struct str batch;
+    size_t batch_count;
+    bool last_wins; // of rows with one key the last one counts; else they are refused
+    bool evolve;    // the source may add, widen and relax columns
+    // CHANGE: both are made anew for each attempt, from the state that it builds on, and may run in
+    // the session: SQL of a SELECT of tarn_file and tarn_row of *scan (which it plans with
+    // table_scan_plan, and renders with table_scan_places_sql), and, unless it is left empty, what
+    // stands behind FROM for the rows that come. Both queries see the state before the change.
+    enum err_code (*places)(void *ctx, const struct table_pin *base, struct arena *a,
+                            struct table_change_sql *ret, struct err *err);
+    void *ctx;
+    struct catalog_author who;
+    struct session *session;
+};
+// ERR_DATA: a key is NULL, or twice in the rows; ERR_NOT_FOUND: no such dataset; ERR_INVALID: no
+// such key column, or of a type that cannot be one; ERR_SCHEMA as table_write.
+MUST_CHECK enum err_code table_delta(struct tables *t, const struct table_delta *d, struct arena *a,
+                                     struct table_delta_done *ret, struct err *err);
+
 // Takes the dataset out of the catalog, then removes its objects.
 MUST_CHECK enum err_code table_drop(struct tables *t, struct str name,
                                     const struct catalog_author *who, uint64_t *ret_seq,

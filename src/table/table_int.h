@@ -48,6 +48,9 @@ struct table_shape {
     struct table_column *columns;
     size_t count;
 };
+// source: SQL that can stand behind FROM.
+MUST_CHECK enum err_code table_describe(struct session *s, struct str source, struct arena *a,
+                                        struct table_shape *ret, struct err *err);
 
 // What a write makes of its source: the schema that the file has and what to select.
 struct table_target {
@@ -71,31 +74,139 @@ MUST_CHECK enum err_code table_target_append(const struct table_shape *shape,
 // write has given one of the ids to another column meanwhile.
 bool table_target_fits(const struct table_target *target, const struct ice_metadata *now);
 
-// A data file that was written, on its way into a bucket.
+// Data files that were written, on their way into a bucket.
 struct table_staged {
     struct engine_file_stats *stats;
     size_t count; // files with rows
     int64_t rows, bytes;
 };
-// A write on its way from source to commit.
-struct table_job {
-    struct tables *tables;
-    const struct table_write *write;
-    struct str dataset_id; // of the dataset that the target was made for; empty: there was none
-    struct table_target target;
-    struct table_staged staged;
-    struct arena *arena;
+// The folder that files are staged in, below the spool folder; removed with what is left in it.
+struct table_folder {
+    char *path;
 };
+MUST_CHECK enum err_code table_folder_make(struct tables *t, struct arena *a,
+                                           struct table_folder *ret, struct err *err);
+void table_folder_release(struct table_folder *f);
+
+struct table_stage_source {
+    struct str select;               // rows, under the schema's names and types
+    const struct ice_schema *schema; // of the files
+    const char *folder;
+};
+MUST_CHECK enum err_code table_stage(struct tables *t, struct session *s,
+                                     const struct table_stage_source *source, struct arena *a,
+                                     struct table_staged *ret, struct err *err);
 // Metrics of every leaf column from the engine's statistics.
 void table_metrics(const struct ice_schema *s, const struct engine_file_stats *stats,
                    struct arena *a, struct ice_data_file *ret);
 // NULLs of a top-level primitive column over all files; -1: not known.
 int64_t table_staged_nulls(const struct table_staged *staged, const struct ice_field *f);
 
-// Makes the commit: manifest, manifest list, metadata, catalog. Everything that it wrote before a
-// failure is removed again, unless the outcome is not known.
-MUST_CHECK enum err_code table_commit(const struct table_job *job, struct table_written *ret,
-                                      struct err *err);
+// Objects of a commit under way, to be removed when it fails.
+struct table_objects {
+    struct str *names;
+    size_t count, cap;
+};
+struct table_entries {
+    struct ice_entry *items;
+    size_t count, cap;
+};
+struct table_paths {
+    struct str *items;
+    size_t count, cap;
+};
+// Both live in the arena.
+struct ice_entry *table_entry_add(struct table_entries *e, struct arena *a);
+void table_path_add(struct table_paths *p, struct str path, struct arena *a);
+
+// What one attempt of a commit changes.
+struct table_edit {
+    struct str operation;            // of the new snapshot; empty: there is none
+    const struct ice_schema *schema; // becomes current; NULL: as it is
+    int32_t last_column_id;          // with the schema
+    struct table_entries added;      // data files that lie in the bucket
+    struct table_entries deletes;    // position delete files that lie there
+    struct table_paths removed;      // URIs of data and delete files that go
+    bool removes_all;                // every live file goes
+    bool nothing;                    // there is nothing to commit: it succeeds without a trace
+    // Further changes of the new metadata, after the snapshot was added; may be NULL. It may make
+    // another snapshot current.
+    enum err_code (*amend)(void *ctx, struct ice_metadata *next, struct arena *a, struct err *err);
+    void *amend_ctx;
+};
+
+// A commit: filled by the caller, then run. prepare makes the edit, anew for each attempt, from
+// the state in `base`; what it puts into the bucket it notes, in `kept` if a later attempt uses it
+// again. Its failure is the commit's, ERR_CONFLICT too: only a lost race at the catalog is tried
+// again.
+struct table_commit {
+    struct tables *tables;
+    struct str dataset, bucket; // bucket empty: the dataset's, or primary
+    struct str dataset_id;      // not empty: it must still be this one
+    bool creates;               // a missing dataset is made: base.metadata is NULL then
+    struct catalog_author who;
+    struct str source_sha256; // noted with the dataset where the edit removes all or it is new
+    enum err_code (*prepare)(struct table_commit *c, struct table_edit *e, struct err *err);
+    void *ctx;
+    struct arena *arena;
+
+    struct table_pin base;
+    struct str dir, location;
+    struct table_objects kept, attempt;
+
+    // After success.
+    struct catalog_dataset after;
+    const struct ice_metadata *metadata;
+    int64_t snapshot_id; // 0: none was made
+};
+// Everything that it wrote before a failure is removed again, unless the outcome is not known. The
+// dataset's write lock is held by the caller.
+MUST_CHECK enum err_code table_commit_run(struct table_commit *c, struct err *err);
+// Puts objects and notes them. name is in the bucket.
+MUST_CHECK enum err_code table_object_put(struct table_commit *c, struct table_objects *o,
+                                          struct str name, struct str data, struct err *err);
+// The URI of an object of the table.
+struct str table_object_uri(const struct table_commit *c, struct str object);
+// Moves staged files into the bucket as data files written with the schema, notes them, and adds
+// their entries.
+MUST_CHECK enum err_code table_data_put(struct table_commit *c, struct table_objects *o,
+                                        const struct table_staged *staged,
+                                        const struct ice_schema *schema, struct table_entries *ret,
+                                        struct err *err);
+// Rows of one data file that go: writes the one delete file that it then has, in place of earlier
+// ones, or takes out the data file when no row of it is left.
+struct table_gone {
+    const struct table_file *file;
+    struct str select; // of one BIGINT column, pos; rows that are gone already may be among them
+    int64_t count;     // of rows that go now
+    struct session *session;
+};
+MUST_CHECK enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
+                                        struct table_edit *e, struct err *err);
+
+// How much there is, or comes, or goes.
+struct table_tally {
+    int64_t files, rows, bytes;
+    int64_t delete_files, deleted_rows, delete_bytes;
+};
+// What the new snapshot is made of: the manifests that it adds are put, the rest carried over.
+struct table_changes {
+    struct table_tally added, removed;
+};
+MUST_CHECK enum err_code table_manifests_make(struct table_commit *c, const struct table_edit *e,
+                                              const struct ice_snapshot *snapshot,
+                                              const struct ice_schema *schema,
+                                              struct ice_manifest_list *list,
+                                              struct table_changes *ret, struct err *err);
+// What a pin has.
+MUST_CHECK enum err_code table_tally_of(struct tables *t, const struct table_pin *pin,
+                                        struct arena *a, struct table_tally *ret, struct err *err);
+
+// Deletes of the files of a scan, from its delete files; what was read is cached.
+MUST_CHECK enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
+                                            const struct ice_manifest_list *list,
+                                            struct table_scan *scan, struct arena *a,
+                                            struct err *err);
 
 // Removes what writes of dead processes (and earlier ones of this) left in the spool folder.
 void table_stages_clean(const char *spool);

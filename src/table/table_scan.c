@@ -44,16 +44,68 @@ static enum err_code scan_manifest(const struct table_pin *pin, const struct ice
     return ERR_OK;
 }
 
-// Delete files come from other engines only; answering without them would show deleted rows.
-static enum err_code refuse_deletes(const struct table_pin *pin, const struct ice_manifest_ref *ref,
-                                    struct err *err) {
-    if (ref->added_files + ref->existing_files == 0) {
-        return ERR_OK;
+// Files that one read_parquet can read: of one schema, all with deletes or none.
+static bool reads_together(const struct table_file *x, const struct table_file *y) {
+    return (x->deletes == NULL) == (y->deletes == NULL) &&
+           (x->schema == y->schema || ice_schema_eq(x->schema, y->schema));
+}
+
+// Stable: files of a group keep their order.
+static void group_files(struct table_scan *scan, struct arena *a) {
+    struct table_file *grouped = arena_array(a, scan->file_count, sizeof(*grouped));
+    bool *done = arena_array(a, scan->file_count, sizeof(*done));
+    size_t count = 0;
+    for (size_t i = 0; i < scan->file_count; i++) {
+        for (size_t j = i; !done[i] && j < scan->file_count; j++) {
+            if (!done[j] && reads_together(&scan->files[i], &scan->files[j])) {
+                grouped[count++] = scan->files[j];
+                done[j] = j > i;
+            }
+        }
     }
-    return err_set(err, ERR_UNSUPPORTED,
-                   "dataset \"" STR_FMT "\" has delete files, written by another engine; this "
-                   "server does not read them yet: compact the table there first",
-                   STR_ARG(pin->dataset.name));
+    scan->files = grouped;
+}
+
+// A registration with the engine, which ends with the arena.
+struct registration {
+    struct engine *engine;
+    int64_t id;
+};
+
+static void unregister(void *arg) {
+    const struct registration *r = arg;
+    engine_live_remove(r->engine, r->id);
+}
+
+static void register_deletes(struct tables *t, struct table_scan *scan, struct arena *a) {
+    struct engine_live_file *files = arena_array(a, scan->file_count, sizeof(*files));
+    bool any = false;
+    for (size_t i = 0; i < scan->file_count; i++) {
+        const struct table_deletes *d = scan->files[i].deletes;
+        if (d != NULL) {
+            files[i] = (struct engine_live_file){d->bits, (uint64_t)d->rows};
+            any = true;
+        }
+    }
+    if (any) {
+        struct registration *r = arena_alloc(a, sizeof(*r));
+        r->engine = t->engine;
+        r->id = engine_live_add(t->engine, files, scan->file_count);
+        arena_defer(a, unregister, r);
+        scan->live_id = r->id;
+    }
+}
+
+// Files all of whose rows are deleted need not be opened.
+static void leave_out_empty(struct table_scan *scan) {
+    size_t count = 0;
+    for (size_t i = 0; i < scan->file_count; i++) {
+        const struct table_file *f = &scan->files[i];
+        if (f->deletes == NULL || f->deletes->count < f->deletes->rows) {
+            scan->files[count++] = *f;
+        }
+    }
+    scan->file_count = count;
 }
 
 enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
@@ -65,15 +117,19 @@ enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
         TRY(table_manifest_list_load(t, pin, a, &list, err));
         for (size_t i = 0; i < list->manifest_count; i++) {
             const struct ice_manifest_ref *ref = &list->manifests[i];
-            if (ref->deletes) {
-                TRY(refuse_deletes(pin, ref, err));
-                continue;
+            if (!ref->deletes) {
+                const struct ice_manifest *m;
+                TRY(table_manifest_load(t, pin, ref, a, &m, err));
+                TRY(scan_manifest(pin, m, &b, a, err));
             }
-            const struct ice_manifest *m;
-            TRY(table_manifest_load(t, pin, ref, a, &m, err));
-            TRY(scan_manifest(pin, m, &b, a, err));
+        }
+        if (!pin->raw) {
+            TRY(table_deletes_load(t, pin, list, &b.scan, a, err));
+            leave_out_empty(&b.scan);
         }
     }
+    group_files(&b.scan, a);
+    register_deletes(t, &b.scan, a);
     counter_add(COUNTER_files_scanned, (int64_t)b.scan.file_count);
     counter_add(COUNTER_files_pruned, (int64_t)b.scan.pruned);
     *ret = b.scan;
@@ -104,47 +160,75 @@ static void column_sql(const struct ice_field *want, const struct ice_schema *ha
     }
 }
 
-static void select_list(const struct table_pin *pin, const struct ice_schema *have, struct buf *out,
+// What a scan is rendered from.
+struct render {
+    const struct table_pin *pin;
+    const struct table_scan *scan;
+    const struct ice_schema *columns;
+    bool places; // the row's place behind the columns
+};
+
+static void select_list(const struct render *r, const struct ice_schema *have, struct buf *out,
                         struct arena *a) {
     buf_add_cstr(out, "SELECT ");
-    for (size_t i = 0; i < pin->schema->field_count; i++) {
+    for (size_t i = 0; i < r->columns->field_count; i++) {
         buf_add_cstr(out, i == 0 ? "" : ", ");
-        column_sql(&pin->schema->fields[i], have, out, a);
+        column_sql(&r->columns->fields[i], have, out, a);
     }
 }
 
-// The SELECT over all files, from `first` on, that were written with the same schema as that one.
-static void group_sql(const struct table_pin *pin, const struct table_scan *scan, size_t first,
-                      bool *done, struct buf *out, struct arena *a) {
-    const struct ice_schema *schema = scan->files[first].schema;
-    select_list(pin, schema, out, a);
+// The SELECT over the files from `first` on that are read together; returns the next one.
+static size_t group_sql(const struct render *r, size_t first, struct buf *out, struct arena *a) {
+    const struct table_scan *scan = r->scan;
+    const struct table_file *f = &scan->files[first];
+    size_t end = first;
+    select_list(r, f->schema, out, a);
+    if (r->places) {
+        buf_printf(out,
+                   ", CAST(file_index AS BIGINT) + %zu AS tarn_file, file_row_number AS tarn_row",
+                   first);
+    }
     buf_add_cstr(out, " FROM read_parquet([");
-    for (size_t i = first; i < scan->file_count; i++) {
-        const struct table_file *f = &scan->files[i];
-        if (done[i] || (f->schema != schema && !ice_schema_eq(f->schema, schema))) {
-            continue;
-        }
-        buf_add_cstr(out, i == first ? "" : ", ");
-        buf_add_str(out, sql_literal(f->path, a));
-        done[i] = true;
+    while (end < scan->file_count && reads_together(f, &scan->files[end])) {
+        buf_add_cstr(out, end == first ? "" : ", ");
+        buf_add_str(out, sql_literal(scan->files[end].path, a));
+        end++;
     }
     buf_add_cstr(out, "], hive_partitioning=false)");
+    if (f->deletes != NULL) {
+        buf_printf(out, " WHERE tarn_live(%lld, file_index, file_row_number)",
+                   (long long)engine_live_key(scan->live_id, first));
+    }
+    return end;
+}
+
+static struct str render(const struct render *r, struct arena *a) {
+    DEFER(buf_release) struct buf out = BUF(256U << 20);
+    for (size_t i = 0; i < r->scan->file_count;) {
+        buf_add_cstr(&out, i == 0 ? "" : " UNION ALL ");
+        i = group_sql(r, i, &out, a);
+    }
+    if (r->scan->file_count == 0) {
+        select_list(r, NULL, &out, a);
+        buf_add_cstr(&out, r->places ? ", CAST(0 AS BIGINT) AS tarn_file, CAST(0 AS BIGINT) AS "
+                                       "tarn_row WHERE false"
+                                     : " WHERE false");
+    }
+    CHECK(!out.overflow);
+    return arena_str(a, buf_str(&out));
 }
 
 struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *scan,
                           struct arena *a) {
-    DEFER(buf_release) struct buf out = BUF(256U << 20);
-    bool *done = arena_array(a, scan->file_count + 1, sizeof(*done));
-    for (size_t i = 0; i < scan->file_count; i++) {
-        if (!done[i]) {
-            buf_add_cstr(&out, i == 0 ? "" : " UNION ALL ");
-            group_sql(pin, scan, i, done, &out, a);
-        }
-    }
-    if (scan->file_count == 0) {
-        select_list(pin, NULL, &out, a);
-        buf_add_cstr(&out, " WHERE false");
-    }
-    CHECK(!out.overflow);
-    return arena_str(a, buf_str(&out));
+    const struct render r = {.pin = pin, .scan = scan, .columns = pin->schema};
+    return render(&r, a);
+}
+
+struct str table_scan_places_sql(const struct table_pin *pin, const struct table_scan *scan,
+                                 const struct ice_schema *columns, struct arena *a) {
+    const struct render r = {.pin = pin,
+                             .scan = scan,
+                             .columns = columns != NULL ? columns : pin->schema,
+                             .places = true};
+    return render(&r, a);
 }

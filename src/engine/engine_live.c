@@ -1,0 +1,135 @@
+// tarn_live(): the rows of a scan without those that were deleted.
+//
+// A scan's bitmaps are registered under a number for as long as its statement runs. The function
+// finds them once for each chunk of 2048 rows; then a row costs a load and a shift. Its arguments
+// are key BIGINT, file UBIGINT (the reader's file_index) and row BIGINT (its file_row_number).
+
+#include <stdlib.h>
+
+#include "base/hashmap.h"
+#include "engine/engine_int.h"
+
+#define FILE_BITS 24
+
+struct live_scan {
+    int64_t id;
+    const struct engine_live_file *files;
+    size_t count;
+    UT_hash_handle hh;
+};
+
+struct live {
+    pthread_rwlock_t lock; // guards everything below
+    struct live_scan *scans;
+    int64_t last_id;
+};
+
+int64_t engine_live_key(int64_t id, size_t first) {
+    CHECK(first < ENGINE_LIVE_FILES_MAX);
+    return (id << FILE_BITS) | (int64_t)first;
+}
+
+int64_t engine_live_add(struct engine *e, const struct engine_live_file *files, size_t count) {
+    struct live *l = e->live;
+    struct live_scan *s = xcalloc(1, sizeof(*s));
+    CHECK(count <= ENGINE_LIVE_FILES_MAX);
+    s->files = files;
+    s->count = count;
+    CHECK(pthread_rwlock_wrlock(&l->lock) == 0);
+    s->id = ++l->last_id;
+    HASH_ADD(hh, l->scans, id, sizeof(s->id), s);
+    const int64_t id = s->id;
+    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
+    return id;
+}
+
+void engine_live_remove(struct engine *e, int64_t id) {
+    struct live *l = e->live;
+    struct live_scan *s = NULL;
+    CHECK(pthread_rwlock_wrlock(&l->lock) == 0);
+    HASH_FIND(hh, l->scans, &id, sizeof(id), s);
+    CHECK(s != NULL);
+    HASH_DEL(l->scans, s);
+    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
+    free(s);
+}
+
+static bool find(struct live *l, int64_t id, struct live_scan *ret) {
+    struct live_scan *s = NULL;
+    CHECK(pthread_rwlock_rdlock(&l->lock) == 0);
+    HASH_FIND(hh, l->scans, &id, sizeof(id), s);
+    if (s != NULL) {
+        *ret = *s;
+    }
+    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
+    return s != NULL;
+}
+
+static bool is_live(const struct engine_live_file *f, uint64_t row) {
+    return f->deleted == NULL || row >= f->rows || (f->deleted[row / 64] >> (row % 64) & 1) == 0;
+}
+
+// All three arguments come as plain vectors without NULLs: the first is a constant of the
+// statement, the others are made by the reader.
+static void live_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+    struct engine *e = duckdb_scalar_function_get_extra_info(info);
+    const size_t rows = duckdb_data_chunk_get_size(input);
+    const int64_t *key = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
+    const uint64_t *file = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
+    const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 2));
+    bool *out = duckdb_vector_get_data(output);
+    struct live_scan scan;
+    if (rows == 0) {
+        return;
+    }
+    const uint64_t first = (uint64_t)key[0] & ((1U << FILE_BITS) - 1);
+    if (!find(e->live, key[0] >> FILE_BITS, &scan)) {
+        duckdb_scalar_function_set_error(info, "tarn_live: no such scan");
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const uint64_t at = first + file[i];
+        out[i] = at >= scan.count || is_live(&scan.files[at], (uint64_t)row[i]);
+    }
+}
+
+static void logical_typep(duckdb_logical_type *t) {
+    duckdb_destroy_logical_type(t);
+}
+
+static void add_parameter(duckdb_scalar_function f, duckdb_type type) {
+    DEFER(logical_typep) duckdb_logical_type t = duckdb_create_logical_type(type);
+    duckdb_scalar_function_add_parameter(f, t);
+}
+
+enum err_code engine_live_open(struct engine *e, struct err *err) {
+    struct live *l = xcalloc(1, sizeof(*l));
+    CHECK(pthread_rwlock_init(&l->lock, NULL) == 0);
+    e->live = l;
+    DEFER(session_closep) struct session *s = NULL;
+    TRY(session_open(e, &s, err));
+    DEFER(duckdb_destroy_scalar_function)
+    duckdb_scalar_function f = duckdb_create_scalar_function();
+    duckdb_scalar_function_set_name(f, "tarn_live");
+    add_parameter(f, DUCKDB_TYPE_BIGINT);
+    add_parameter(f, DUCKDB_TYPE_UBIGINT);
+    add_parameter(f, DUCKDB_TYPE_BIGINT);
+    DEFER(logical_typep)
+    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
+    duckdb_scalar_function_set_return_type(f, truth);
+    duckdb_scalar_function_set_extra_info(f, e, NULL);
+    duckdb_scalar_function_set_function(f, live_rows);
+    if (duckdb_register_scalar_function(s->con, f) != DuckDBSuccess) {
+        return err_set(err, ERR_INTERNAL, "the engine does not take the function tarn_live");
+    }
+    return ERR_OK;
+}
+
+void engine_live_release(struct engine *e) {
+    if (e->live == NULL) {
+        return;
+    }
+    CHECK(e->live->scans == NULL);
+    CHECK(pthread_rwlock_destroy(&e->live->lock) == 0);
+    free(e->live);
+}

@@ -1,0 +1,395 @@
+// Deletes: from position delete files to a bitmap for each data file.
+//
+// A delete file says of itself which data file it is for: by referenced_data_file, by equal bounds
+// of its column file_path, or not at all; then it may hold rows of any. It applies to data files
+// whose sequence number is at most its own. Bitmaps are kept in the cache under the names of the
+// data file and its delete files, none of which ever change.
+
+#include "base/hash.h"
+#include "base/hashmap.h"
+#include "table/table_int.h"
+
+#define FILE_PATH_ID 2147483546
+#define POS_ID 2147483545
+
+// Delete files by the data file that they are for.
+struct target {
+    struct str path;
+    const struct ice_entry **entries;
+    size_t count, cap;
+    UT_hash_handle hh;
+};
+
+// A data file whose bitmap is being made.
+struct making {
+    struct str path; // as delete files name it
+    struct str key;
+    struct table_deletes deletes;
+    uint64_t *bits;
+    UT_hash_handle hh;
+};
+
+struct loading {
+    struct tables *tables;
+    const struct table_pin *pin;
+    struct arena *arena;
+    struct target *targets;
+    struct target any; // for any file
+    struct making *missing;
+    const struct ice_data_file **to_read; // delete files
+    size_t read_count, read_cap;
+};
+
+static const struct ice_bound *bound_find(const struct ice_bounds *b, int32_t id) {
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].id == id) {
+            return &b->items[i];
+        }
+    }
+    return NULL;
+}
+
+// The data file that a delete file is for; empty: it does not say.
+static struct str referenced(const struct ice_data_file *f) {
+    const struct ice_bound *lower = bound_find(&f->lower, FILE_PATH_ID);
+    const struct ice_bound *upper = bound_find(&f->upper, FILE_PATH_ID);
+    if (f->referenced_data_file.len > 0) {
+        return f->referenced_data_file;
+    }
+    return lower != NULL && upper != NULL && str_eq(lower->bytes, upper->bytes) ? lower->bytes
+                                                                                : STR_NONE;
+}
+
+static void target_add(struct loading *l, const struct ice_entry *e) {
+    const struct str path = referenced(&e->file);
+    struct target *t = &l->any;
+    if (path.len > 0) {
+        HASH_FIND(hh, l->targets, path.ptr, path.len, t);
+        if (t == NULL) {
+            t = arena_alloc(l->arena, sizeof(*t));
+            t->path = path;
+            HASH_ADD_KEYPTR(hh, l->targets, t->path.ptr, t->path.len, t);
+        }
+    }
+    t->entries = arena_grow(l->arena, t->entries, &t->cap, t->count + 1, sizeof(*t->entries));
+    t->entries[t->count++] = e;
+}
+
+static enum err_code collect(struct loading *l, const struct ice_manifest *m, struct err *err) {
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const struct ice_entry *e = &m->entries[i];
+        if (e->status == ICE_DELETED) {
+            continue;
+        }
+        if (e->file.content != ICE_POSITION_DELETES ||
+            !str_eq_nocase(e->file.format, STR("parquet"))) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "dataset \"" STR_FMT "\" has %s delete files, written by another "
+                           "engine; this server does not read them: compact the table there",
+                           STR_ARG(l->pin->dataset.name),
+                           e->file.content == ICE_EQUALITY_DELETES ? "equality" : "foreign");
+        }
+        target_add(l, e);
+    }
+    return ERR_OK;
+}
+
+static void apply(struct table_file *f, const struct target *t, struct arena *a) {
+    size_t cap = f->delete_file_count;
+    for (size_t i = 0; t != NULL && i < t->count; i++) {
+        if (t->entries[i]->sequence_number < f->entry->sequence_number) {
+            continue;
+        }
+        f->delete_files = arena_grow(a, f->delete_files, &cap, f->delete_file_count + 1,
+                                     sizeof(*f->delete_files));
+        f->delete_files[f->delete_file_count++] = &t->entries[i]->file;
+    }
+}
+
+static struct str cache_key(const struct loading *l, const struct table_file *f) {
+    DEFER(buf_release) struct buf key = BUF(64U << 20);
+    buf_printf(&key, "deletes:" STR_FMT ":" STR_FMT, STR_ARG(l->pin->dataset.bucket),
+               STR_ARG(f->file->path));
+    for (size_t i = 0; i < f->delete_file_count; i++) {
+        buf_printf(&key, "\n" STR_FMT, STR_ARG(f->delete_files[i]->path));
+    }
+    CHECK(!key.overflow);
+    return arena_str(l->arena, buf_str(&key));
+}
+
+static bool is_to_be_read(const struct loading *l, const struct ice_data_file *f) {
+    for (size_t i = l->read_count; i > 0; i--) {
+        if (l->to_read[i - 1] == f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_missing(struct loading *l, const struct table_file *f, struct str key) {
+    struct making *m = arena_alloc(l->arena, sizeof(*m));
+    m->path = f->file->path;
+    m->key = key;
+    m->deletes.rows = f->file->record_count;
+    m->bits = arena_array(l->arena, ((size_t)m->deletes.rows + 63) / 64, sizeof(*m->bits));
+    HASH_ADD_KEYPTR(hh, l->missing, m->path.ptr, m->path.len, m);
+    for (size_t i = 0; i < f->delete_file_count; i++) {
+        // One that names its data file belongs to no other.
+        const bool shared = referenced(f->delete_files[i]).len == 0;
+        if (!shared || !is_to_be_read(l, f->delete_files[i])) {
+            l->to_read = arena_grow(l->arena, l->to_read, &l->read_cap, l->read_count + 1,
+                                    sizeof(*l->to_read));
+            l->to_read[l->read_count++] = f->delete_files[i];
+        }
+    }
+}
+
+static enum err_code mark(struct loading *l, struct making *m, int64_t row, struct err *err) {
+    if (row < 0 || row >= m->deletes.rows) {
+        return err_set(err, ERR_CORRUPT,
+                       "dataset \"" STR_FMT "\": a delete file names row %lld of " STR_FMT
+                       ", which has %lld",
+                       STR_ARG(l->pin->dataset.name), (long long)row, STR_ARG(m->path),
+                       (long long)m->deletes.rows);
+    }
+    const uint64_t bit = UINT64_C(1) << (row % 64);
+    m->deletes.count += (m->bits[row / 64] & bit) == 0 ? 1 : 0;
+    m->bits[row / 64] |= bit;
+    return ERR_OK;
+}
+
+static enum err_code mark_chunk(struct loading *l, const struct vec_chunk *chunk, struct err *err) {
+    const struct vec *paths = &chunk->columns[0];
+    const struct vec *rows = &chunk->columns[1];
+    struct making *m = NULL;
+    for (size_t i = 0; i < chunk->rows; i++) {
+        const struct str path = vec_str(paths, i);
+        if (m == NULL || !str_eq(m->path, path)) {
+            HASH_FIND(hh, l->missing, path.ptr, path.len, m);
+        }
+        if (m != NULL && !vec_is_null(rows, i)) {
+            TRY(mark(l, m, ((const int64_t *)rows->data)[i], err));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_sql(const struct loading *l, struct str *ret, struct err *err) {
+    DEFER(buf_release) struct buf sql = BUF(64U << 20);
+    buf_add_cstr(&sql, "SELECT file_path, pos FROM read_parquet([");
+    for (size_t i = 0; i < l->read_count; i++) {
+        struct str object;
+        struct str path;
+        TRY(table_object_name(l->pin->metadata, &l->pin->dataset, l->to_read[i]->path, l->arena,
+                              &object, err));
+        TRY(store_local(l->pin->bucket->store, object, l->arena, &path, err));
+        buf_add_cstr(&sql, i == 0 ? "" : ", ");
+        buf_add_str(&sql, sql_literal(path, l->arena));
+    }
+    buf_add_cstr(&sql, "], hive_partitioning=false)");
+    CHECK(!sql.overflow);
+    *ret = arena_str(l->arena, buf_str(&sql));
+    return ERR_OK;
+}
+
+static enum err_code read_missing(struct loading *l, struct err *err) {
+    DEFER(session_closep) struct session *s = NULL;
+    DEFER(rows_closep) struct rows *rows = NULL;
+    struct str sql;
+    TRY(read_sql(l, &sql, err));
+    TRY(session_open(l->tables->engine, &s, err));
+    TRY(session_query(s, sql, &rows, err));
+    const struct vec_chunk *chunk = NULL;
+    do {
+        TRY(rows_next(rows, &chunk, err));
+        if (chunk != NULL) {
+            TRY(mark_chunk(l, chunk, err));
+        }
+    } while (chunk != NULL);
+    return ERR_OK;
+}
+
+static enum err_code copy_made(void *ctx, struct arena *own, const void **ret, struct err *err) {
+    (void)err;
+    const struct making *m = ctx;
+    const size_t words = ((size_t)m->deletes.rows + 63) / 64;
+    struct table_deletes *d = arena_alloc(own, sizeof(*d));
+    uint64_t *bits = arena_array(own, words, sizeof(*bits));
+    memcpy(bits, m->bits, words * sizeof(*bits));
+    *d = m->deletes;
+    d->bits = bits;
+    *ret = d;
+    return ERR_OK;
+}
+
+static enum err_code settle(struct loading *l, struct table_file *f, struct err *err) {
+    struct making *m = NULL;
+    const void *value;
+    if (f->deletes != NULL || f->delete_file_count == 0) {
+        return ERR_OK;
+    }
+    HASH_FIND(hh, l->missing, f->file->path.ptr, f->file->path.len, m);
+    CHECK(m != NULL);
+    const struct cache_loader loader = {copy_made, m};
+    TRY(cache_get(l->tables->cache, m->key, &loader, l->arena, &value, err));
+    f->deletes = value;
+    return ERR_OK;
+}
+
+static void forget_hashes(struct loading *l) {
+    HASH_CLEAR(hh, l->targets);
+    HASH_CLEAR(hh, l->missing);
+}
+
+static enum err_code load(struct loading *l, struct table_scan *scan, struct err *err) {
+    for (size_t i = 0; i < scan->file_count; i++) {
+        struct table_file *f = &scan->files[i];
+        struct target *t = NULL;
+        HASH_FIND(hh, l->targets, f->file->path.ptr, f->file->path.len, t);
+        apply(f, t, l->arena);
+        apply(f, &l->any, l->arena);
+        if (f->delete_file_count > 0) {
+            const struct str key = cache_key(l, f);
+            f->deletes = cache_find(l->tables->cache, key, l->arena);
+            if (f->deletes == NULL) {
+                note_missing(l, f, key);
+            }
+        }
+    }
+    if (l->read_count > 0) {
+        TRY(read_missing(l, err));
+    }
+    for (size_t i = 0; i < scan->file_count; i++) {
+        struct table_file *f = &scan->files[i];
+        TRY(settle(l, f, err));
+        if (f->deletes != NULL && f->deletes->count == 0) {
+            f->deletes = NULL; // a shared delete file that has no row of this one
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
+                                 const struct ice_manifest_list *list, struct table_scan *scan,
+                                 struct arena *a, struct err *err) {
+    struct loading l = {.tables = t, .pin = pin, .arena = a};
+    enum err_code code = ERR_OK;
+    bool any = false;
+    for (size_t i = 0; i < list->manifest_count && code == ERR_OK; i++) {
+        const struct ice_manifest_ref *ref = &list->manifests[i];
+        const struct ice_manifest *m;
+        if (!ref->deletes || ref->added_files + ref->existing_files == 0) {
+            continue;
+        }
+        any = true;
+        code = table_manifest_load(t, pin, ref, a, &m, err);
+        code = code == ERR_OK ? collect(&l, m, err) : code;
+    }
+    if (any && code == ERR_OK) {
+        code = load(&l, scan, err);
+    }
+    forget_hashes(&l);
+    return code;
+}
+
+// The schema of a position delete file, as the format fixes it.
+static const struct ice_schema *delete_schema(struct arena *a) {
+    struct ice_schema *s = arena_alloc(a, sizeof(*s));
+    s->fields = arena_array(a, 2, sizeof(*s->fields));
+    s->field_count = 2;
+    s->fields[0] = (struct ice_field){.id = FILE_PATH_ID,
+                                      .name = STR("file_path"),
+                                      .required = true,
+                                      .type = {.kind = ICE_STRING}};
+    s->fields[1] = (struct ice_field){
+        .id = POS_ID, .name = STR("pos"), .required = true, .type = {.kind = ICE_LONG}};
+    return s;
+}
+
+// Rows of the new delete file: those that go now, and what the earlier ones of the file say.
+static enum err_code gone_sql(struct table_commit *c, const struct table_gone *g, struct str *ret,
+                              struct err *err) {
+    DEFER(buf_release) struct buf sql = BUF(64U << 20);
+    const struct str path = sql_literal(g->file->file->path, c->arena);
+    buf_printf(&sql, "SELECT " STR_FMT " AS file_path, pos FROM (" STR_FMT, STR_ARG(path),
+               STR_ARG(g->select));
+    for (size_t i = 0; i < g->file->delete_file_count; i++) {
+        struct str object;
+        struct str local;
+        TRY(table_object_name(c->base.metadata, &c->base.dataset, g->file->delete_files[i]->path,
+                              c->arena, &object, err));
+        TRY(store_local(c->base.bucket->store, object, c->arena, &local, err));
+        buf_printf(&sql,
+                   " UNION SELECT pos FROM read_parquet(" STR_FMT ") WHERE file_path = " STR_FMT,
+                   STR_ARG(sql_literal(local, c->arena)), STR_ARG(path));
+    }
+    buf_add_cstr(&sql, g->file->delete_file_count == 0 ? " GROUP BY pos" : "");
+    buf_add_cstr(&sql, ") ORDER BY pos");
+    *ret = arena_str(c->arena, buf_str(&sql));
+    return ERR_OK;
+}
+
+// Earlier delete files of this data file alone; one that others share stays, since a row that is
+// deleted twice is deleted.
+static void remove_earlier(struct table_commit *c, const struct table_gone *g,
+                           struct table_edit *e) {
+    for (size_t i = 0; i < g->file->delete_file_count; i++) {
+        if (referenced(g->file->delete_files[i]).len > 0) {
+            table_path_add(&e->removed, g->file->delete_files[i]->path, c->arena);
+        }
+    }
+}
+
+static enum err_code put_delete_file(struct table_commit *c, const struct table_gone *g,
+                                     struct engine_file_stats *stats, struct table_edit *e,
+                                     struct err *err) {
+    struct table_entries made = {0};
+    const struct table_staged staged = {.stats = stats, .count = 1};
+    TRY(table_data_put(c, &c->attempt, &staged, delete_schema(c->arena), &made, err));
+    struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
+    *entry = made.items[0];
+    struct ice_data_file *f = &entry->file;
+    f->content = ICE_POSITION_DELETES;
+    f->referenced_data_file = g->file->file->path;
+    for (size_t i = 0; i < f->lower.count; i++) {
+        // Whole paths, equal: the file belongs to just that data file.
+        if (f->lower.items[i].id == FILE_PATH_ID) {
+            f->lower.items[i].bytes = g->file->file->path;
+        }
+    }
+    for (size_t i = 0; i < f->upper.count; i++) {
+        if (f->upper.items[i].id == FILE_PATH_ID) {
+            f->upper.items[i].bytes = g->file->file->path;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
+                             struct table_edit *e, struct err *err) {
+    const int64_t before = g->file->deletes != NULL ? g->file->deletes->count : 0;
+    remove_earlier(c, g, e);
+    if (before + g->count == g->file->file->record_count) {
+        table_path_add(&e->removed, g->file->file->path, c->arena);
+        return ERR_OK;
+    }
+    DEFER(table_folder_release) struct table_folder folder = {0};
+    struct engine_file_stats *stats;
+    size_t count;
+    struct str select;
+    TRY(table_folder_make(c->tables, c->arena, &folder, err));
+    TRY(gone_sql(c, g, &select, err));
+    DEFER(json_decrefp) json_t *schema = ice_schema_json(delete_schema(c->arena));
+    const struct engine_copy copy = {
+        .select = select,
+        .path = arena_printf(c->arena, "%s/deletes.parquet", folder.path),
+        .field_ids = arena_printf(c->arena, "{file_path: %d, pos: %d}", FILE_PATH_ID, POS_ID),
+        .kv = arena_printf(c->arena, "{'delete-type': 'position', 'iceberg.schema': " STR_FMT "}",
+                           STR_ARG(sql_literal(json_text(schema, c->arena), c->arena)))};
+    TRY(engine_copy_to(g->session, &copy, c->arena, &stats, &count, err));
+    if (count != 1 || stats[0].rows != before + g->count) {
+        return err_set(err, ERR_INTERNAL, "a delete file has %lld rows, not %lld",
+                       count == 1 ? (long long)stats[0].rows : -1, (long long)(before + g->count));
+    }
+    return put_delete_file(c, g, &stats[0], e, err);
+}

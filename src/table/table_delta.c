@@ -1,0 +1,570 @@
+// Deltas: rows that come and rows that go, by key or by place, in one commit.
+//
+// The rows that come are held as a temporary table of the session, tarn_delta, with the dataset's
+// names and types and, behind them, tarn_batch (whose rows they are) and tarn_order (as they were
+// sent). The places of the rows that go are found in the state that the commit builds on, under the
+// dataset's write lock, and held as tarn_gone. For each data file that loses rows one delete file
+// is written, which holds its earlier deletes too; a data file that loses all of its rows goes
+// itself.
+
+#include "base/threads.h"
+#include "table/table_int.h"
+#include "table/table_types.h"
+
+#define EXACT_KEYS_MAX 64 // so few keys are looked up by value, more by their range
+
+struct delta {
+    struct tables *tables;
+    const struct table_delta *request;
+    struct table_write write; // the same as an append, for the schema
+    struct arena *arena;
+    struct str source;
+    const struct ice_metadata *seen; // that the target is made for
+    struct str dataset_id;
+    struct table_target target;
+    const struct ice_field **keys; // of target.schema
+    int64_t rows;                  // of tarn_delta
+    struct table_staged staged;
+    struct table_entries entries;
+    bool moved;
+    struct table_scan scan; // that the places speak of
+    int64_t removed;
+    struct table_delta_batch *batches;
+};
+
+static bool has_rows(const struct delta *d) {
+    return d->request->mode != TABLE_DELTA_DELETE && d->rows > 0;
+}
+
+static bool has_keys(const struct delta *d) {
+    return d->request->mode == TABLE_DELTA_UPSERT || d->request->mode == TABLE_DELTA_DELETE;
+}
+
+static enum err_code run(struct delta *d, struct str sql, struct err *err) {
+    return session_run(d->request->session, sql, err);
+}
+
+static enum err_code number(struct delta *d, struct str sql, int64_t *ret, struct err *err) {
+    struct str text = STR_NONE;
+    *ret = 0;
+    TRY(session_text(d->request->session, sql, d->arena, &text, err));
+    (void)str_to_i64(text, ret);
+    return ERR_OK;
+}
+
+// "a", "b" or x."a", x."b".
+static struct str key_list(const struct delta *d, const char *prefix) {
+    DEFER(buf_release) struct buf out = BUF(1U << 20);
+    for (size_t i = 0; i < d->request->key_count; i++) {
+        const struct str ident = sql_ident(d->keys[i]->name, d->arena);
+        buf_printf(&out, "%s%s" STR_FMT, i == 0 ? "" : ", ", prefix, STR_ARG(ident));
+    }
+    return arena_str(d->arena, buf_str(&out));
+}
+
+static bool can_be_key(const struct ice_type *t) {
+    return t->field_count == 0 && t->kind != ICE_FLOAT && t->kind != ICE_DOUBLE;
+}
+
+static enum err_code find_keys(struct delta *d, const struct ice_schema *schema, struct err *err) {
+    const struct table_delta *r = d->request;
+    if (!has_keys(d)) {
+        return ERR_OK;
+    }
+    if (r->key_count == 0) {
+        return err_set(err, ERR_INVALID,
+                       "a key is needed: name the columns that tell the rows of "
+                       "dataset \"" STR_FMT "\" apart",
+                       STR_ARG(r->dataset));
+    }
+    d->keys = arena_array(d->arena, r->key_count, sizeof(*d->keys));
+    for (size_t i = 0; i < r->key_count; i++) {
+        d->keys[i] = ice_schema_find(schema, r->keys[i]);
+        if (d->keys[i] == NULL) {
+            return err_set(err, ERR_INVALID,
+                           "dataset \"" STR_FMT "\" has no column \"" STR_FMT "\" to be the key",
+                           STR_ARG(r->dataset), STR_ARG(r->keys[i]));
+        }
+        if (!can_be_key(&d->keys[i]->type)) {
+            return err_set(err, ERR_INVALID,
+                           "column \"" STR_FMT "\" is of type " STR_FMT ", which cannot be a key",
+                           STR_ARG(d->keys[i]->name),
+                           STR_ARG(ice_type_text(&d->keys[i]->type, d->arena)));
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (d->keys[j] == d->keys[i]) {
+                return err_set(err, ERR_INVALID, "key column \"" STR_FMT "\" is named twice",
+                               STR_ARG(d->keys[i]->name));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+// The source's columns without the one that tells callers apart.
+static void shape_without_batch(const struct table_delta *r, struct table_shape *shape) {
+    size_t count = 0;
+    for (size_t i = 0; i < shape->count; i++) {
+        if (r->batch.len == 0 || !str_eq(shape->columns[i].name, r->batch)) {
+            shape->columns[count++] = shape->columns[i];
+        }
+    }
+    shape->count = count;
+}
+
+// DELETE needs no more than the keys.
+static enum err_code only_keys(struct delta *d, const struct table_shape *shape, struct err *err) {
+    const struct ice_schema *current = ice_metadata_schema(d->seen);
+    struct ice_schema *keys = arena_alloc(d->arena, sizeof(*keys));
+    struct table_shape some = {arena_array(d->arena, d->request->key_count, sizeof(*some.columns)),
+                               0};
+    struct ice_metadata *narrow = ice_metadata_copy(d->seen, d->arena);
+    keys->fields = arena_array(d->arena, d->request->key_count, sizeof(*keys->fields));
+    TRY(find_keys(d, current, err));
+    for (size_t i = 0; i < d->request->key_count; i++) {
+        keys->fields[keys->field_count++] = *d->keys[i];
+        for (size_t j = 0; j < shape->count; j++) {
+            if (str_eq_nocase(shape->columns[j].name, d->keys[i]->name)) {
+                some.columns[some.count++] = shape->columns[j];
+                break;
+            }
+        }
+    }
+    keys->schema_id = narrow->current_schema_id;
+    narrow->schemas = arena_alloc(d->arena, sizeof(struct ice_schema *));
+    narrow->schemas[0] = keys;
+    narrow->schema_count = 1;
+    d->write.evolve = false;
+    return table_target_append(&some, narrow, &d->write, d->arena, &d->target, err);
+}
+
+static enum err_code decide_target(struct delta *d, struct err *err) {
+    const struct table_delta *r = d->request;
+    struct table_shape shape;
+    TRY(table_describe(r->session, d->source, d->arena, &shape, err));
+    shape_without_batch(r, &shape);
+    if (r->mode == TABLE_DELTA_DELETE) {
+        return only_keys(d, &shape, err);
+    }
+    TRY(table_target_append(&shape, d->seen, &d->write, d->arena, &d->target, err));
+    return find_keys(d, d->target.schema, err);
+}
+
+static enum err_code take_rows(struct delta *d, struct err *err) {
+    const struct table_delta *r = d->request;
+    const struct str batch = r->batch.len > 0 ? sql_ident(r->batch, d->arena) : STR("0");
+    TRY(run(d,
+            arena_printf(d->arena,
+                         "CREATE OR REPLACE TEMP TABLE tarn_delta AS SELECT " STR_FMT
+                         ", CAST(" STR_FMT " AS INTEGER) AS tarn_batch, row_number() OVER () AS "
+                         "tarn_order FROM " STR_FMT,
+                         STR_ARG(d->target.select), STR_ARG(batch), STR_ARG(d->source)),
+            err));
+    return number(d, STR("SELECT count(*) FROM tarn_delta"), &d->rows, err);
+}
+
+static enum err_code refuse_null_keys(struct delta *d, struct err *err) {
+    DEFER(buf_release) struct buf sql = BUF(1U << 20);
+    struct str row = STR_NONE;
+    buf_add_cstr(&sql, "SELECT CAST(min(tarn_order) AS VARCHAR) FROM tarn_delta WHERE ");
+    for (size_t i = 0; i < d->request->key_count; i++) {
+        buf_printf(&sql, "%s" STR_FMT " IS NULL", i == 0 ? "" : " OR ",
+                   STR_ARG(sql_ident(d->keys[i]->name, d->arena)));
+    }
+    TRY(session_text(d->request->session, buf_str(&sql), d->arena, &row, err));
+    if (row.len > 0) {
+        return err_set(err, ERR_DATA,
+                       "row " STR_FMT " has no value in a key column (" STR_FMT
+                       "): a key cannot be NULL",
+                       STR_ARG(row), STR_ARG(key_list(d, "")));
+    }
+    return ERR_OK;
+}
+
+// Of the rows with one key the last one stays. Twice in one caller's rows is refused unless asked
+// for; between callers the later one follows the earlier.
+static enum err_code settle_doubles(struct delta *d, struct err *err) {
+    const struct table_delta *r = d->request;
+    const struct str keys = key_list(d, "");
+    int64_t doubles;
+    TRY(number(d,
+               arena_printf(d->arena,
+                            "SELECT count(*) - count(DISTINCT (" STR_FMT ", 0)) FROM tarn_delta",
+                            STR_ARG(keys)),
+               &doubles, err));
+    if (doubles == 0) {
+        return ERR_OK;
+    }
+    if (!r->last_wins && r->mode == TABLE_DELTA_UPSERT) {
+        struct str text = STR_NONE;
+        TRY(session_text(
+            r->session,
+            arena_printf(d->arena,
+                         "SELECT 'rows ' || min(tarn_order) || ' and ' || "
+                         "max(tarn_order) FROM tarn_delta GROUP BY tarn_batch, " STR_FMT
+                         " HAVING count(*) > 1 ORDER BY min(tarn_order) LIMIT 1",
+                         STR_ARG(keys)),
+            d->arena, &text, err));
+        if (text.len > 0) {
+            return err_set(err, ERR_DATA,
+                           STR_FMT " have the same key (" STR_FMT
+                                   "); on_duplicate=last lets the last one count",
+                           STR_ARG(text), STR_ARG(keys));
+        }
+    }
+    return run(d,
+               arena_printf(d->arena,
+                            "DELETE FROM tarn_delta WHERE tarn_order NOT IN (SELECT "
+                            "max(tarn_order) FROM tarn_delta GROUP BY " STR_FMT ")",
+                            STR_ARG(keys)),
+               err);
+}
+
+// Answers of a query of two BIGINTs, at most max rows.
+struct pairs {
+    int64_t *first, *second;
+    size_t count, max;
+};
+
+static enum err_code pairs_read(struct delta *d, const char *sql, size_t max, struct pairs *ret,
+                                struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk = NULL;
+    *ret = (struct pairs){.first = arena_array(d->arena, max, sizeof(*ret->first)),
+                          .second = arena_array(d->arena, max, sizeof(*ret->second)),
+                          .max = max};
+    TRY(session_query(d->request->session, str_from(sql), &rows, err));
+    do {
+        TRY(rows_next(rows, &chunk, err));
+        for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
+            CHECK(ret->count < max);
+            ret->first[ret->count] = ((const int64_t *)chunk->columns[0].data)[i];
+            ret->second[ret->count++] = ((const int64_t *)chunk->columns[1].data)[i];
+        }
+    } while (chunk != NULL);
+    return ERR_OK;
+}
+
+static enum err_code count_batches(struct delta *d, struct err *err) {
+    const size_t count = MAX(d->request->batch_count, 1);
+    struct pairs pairs;
+    d->batches = arena_array(d->arena, count, sizeof(*d->batches));
+    TRY(pairs_read(
+        d, "SELECT CAST(tarn_batch AS BIGINT), count(*) FROM tarn_delta GROUP BY tarn_batch", count,
+        &pairs, err));
+    for (size_t i = 0; i < pairs.count; i++) {
+        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < count);
+        d->batches[pairs.first[i]].rows = pairs.second[i];
+    }
+    return ERR_OK;
+}
+
+// Nullability: a column that may hold no NULL gets none, unless the schema may change.
+static enum err_code settle_nulls(struct delta *d, struct err *err) {
+    for (size_t i = 0; i < d->target.schema->field_count; i++) {
+        struct ice_field *f = &d->target.schema->fields[i];
+        const int64_t nulls = table_staged_nulls(&d->staged, f);
+        if (!f->required || nulls == 0) {
+            continue;
+        }
+        if (!d->request->evolve) {
+            return err_set(err, ERR_SCHEMA,
+                           "column \"" STR_FMT
+                           "\" has %lld NULLs in the rows, and dataset \"" STR_FMT
+                           "\" allows none there (evolve=true allows them)",
+                           STR_ARG(f->name), (long long)nulls, STR_ARG(d->request->dataset));
+        }
+        f->required = false;
+        d->target.evolved = true;
+    }
+    return ERR_OK;
+}
+
+static void folder_release(void *folder) {
+    table_folder_release(folder);
+}
+
+static enum err_code stage_rows(struct delta *d, struct err *err) {
+    struct table_folder *folder = arena_alloc(d->arena, sizeof(*folder));
+    TRY(table_folder_make(d->tables, d->arena, folder, err));
+    arena_defer(d->arena, folder_release, folder);
+    const struct table_stage_source source = {
+        .select = STR("SELECT * EXCLUDE (tarn_batch, tarn_order) FROM tarn_delta"),
+        .schema = d->target.schema,
+        .folder = folder->path,
+    };
+    TRY(table_stage(d->tables, d->request->session, &source, d->arena, &d->staged, err));
+    return settle_nulls(d, err);
+}
+
+// Everything that does not depend on the state of the dataset beyond its schema.
+static enum err_code prepare_rows(struct delta *d, struct err *err) {
+    TRY(decide_target(d, err));
+    TRY(take_rows(d, err));
+    TRY(count_batches(d, err));
+    if (has_keys(d)) {
+        TRY(refuse_null_keys(d, err));
+        TRY(settle_doubles(d, err));
+    }
+    return has_rows(d) ? stage_rows(d, err) : ERR_OK;
+}
+
+static enum err_code schema_still_fits(const struct delta *d, const struct ice_metadata *now,
+                                       struct err *err) {
+    if (now->current_schema_id == d->seen->current_schema_id) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_SCHEMA,
+                   "the schema of dataset \"" STR_FMT "\" changed meanwhile: send it again",
+                   STR_ARG(d->request->dataset));
+}
+
+static struct ice_predicate *condition(const struct ice_field *key, enum ice_op op,
+                                       struct str *texts, size_t count, struct arena *a) {
+    struct ice_predicate *p = arena_alloc(a, sizeof(*p));
+    struct ice_literal *values = arena_array(a, count, sizeof(*values));
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (struct ice_literal){.text = texts[i]};
+    }
+    *p = (struct ice_predicate){
+        .field_id = key->id, .op = op, .values = values, .value_count = count};
+    return p;
+}
+
+// The values of one key column as texts: all of them, if they are few, or the least and the
+// greatest.
+static enum err_code key_texts(struct delta *d, const struct ice_field *key, struct str **ret,
+                               size_t *ret_count, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk = NULL;
+    const struct str name = sql_ident(key->name, d->arena);
+    const struct str values =
+        d->rows <= EXACT_KEYS_MAX
+            ? name
+            : arena_printf(d->arena, "unnest([min(" STR_FMT "), max(" STR_FMT ")])", STR_ARG(name),
+                           STR_ARG(name));
+    struct str *texts = arena_array(d->arena, EXACT_KEYS_MAX + 2, sizeof(*texts));
+    *ret_count = 0;
+    TRY(session_query(d->request->session,
+                      arena_printf(d->arena, "SELECT CAST(" STR_FMT " AS VARCHAR) FROM tarn_delta",
+                                   STR_ARG(values)),
+                      &rows, err));
+    do {
+        TRY(rows_next(rows, &chunk, err));
+        for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
+            CHECK(*ret_count < EXACT_KEYS_MAX + 2);
+            texts[(*ret_count)++] = arena_str(d->arena, vec_str(&chunk->columns[0], i));
+        }
+    } while (chunk != NULL);
+    *ret = texts;
+    return ERR_OK;
+}
+
+// Which files can hold a key at all.
+static enum err_code key_conditions(struct delta *d, struct table_conditions *ret,
+                                    struct err *err) {
+    struct ice_predicate *items = arena_array(d->arena, 2 * d->request->key_count, sizeof(*items));
+    size_t count = 0;
+    for (size_t i = 0; i < d->request->key_count; i++) {
+        const struct ice_field *key = d->keys[i];
+        struct str *texts;
+        size_t text_count;
+        if (key->type.kind == ICE_BINARY || key->type.kind == ICE_FIXED) {
+            continue; // their text has another form than bounds read
+        }
+        TRY(key_texts(d, key, &texts, &text_count, err));
+        if (d->rows <= EXACT_KEYS_MAX) {
+            items[count++] = *condition(key, ICE_OP_IN, texts, text_count, d->arena);
+        } else {
+            items[count++] = *condition(key, ICE_OP_GE, &texts[0], 1, d->arena);
+            items[count++] = *condition(key, ICE_OP_LE, &texts[1], 1, d->arena);
+        }
+    }
+    *ret = (struct table_conditions){items, count};
+    return ERR_OK;
+}
+
+static enum err_code find_by_key(struct delta *d, const struct table_pin *base, struct str *ret,
+                                 struct err *err) {
+    struct table_conditions conditions;
+    struct ice_schema keys = {
+        .fields = arena_array(d->arena, d->request->key_count, sizeof(*keys.fields)),
+        .field_count = d->request->key_count};
+    DEFER(buf_release) struct buf on = BUF(1U << 20);
+    TRY(key_conditions(d, &conditions, err));
+    TRY(table_scan_plan(d->tables, base, &conditions, d->arena, &d->scan, err));
+    for (size_t i = 0; i < keys.field_count; i++) {
+        const struct str ident = sql_ident(d->keys[i]->name, d->arena);
+        keys.fields[i] = *d->keys[i];
+        buf_printf(&on, "%ss." STR_FMT " = d." STR_FMT, i == 0 ? "" : " AND ", STR_ARG(ident),
+                   STR_ARG(ident));
+    }
+    *ret = arena_printf(d->arena,
+                        "SELECT s.tarn_file, s.tarn_row, d.tarn_batch FROM (" STR_FMT
+                        ") s JOIN tarn_delta d ON " STR_FMT,
+                        STR_ARG(table_scan_places_sql(base, &d->scan, &keys, d->arena)),
+                        STR_ARG(buf_str(&on)));
+    return ERR_OK;
+}
+
+static enum err_code count_matches(struct delta *d, struct err *err) {
+    const size_t count = MAX(d->request->batch_count, 1);
+    struct pairs pairs;
+    for (size_t i = 0; i < count; i++) {
+        d->batches[i].matched = 0;
+    }
+    TRY(pairs_read(d,
+                   "SELECT CAST(tarn_batch AS BIGINT), count(*) FROM tarn_gone GROUP BY tarn_batch",
+                   count, &pairs, err));
+    for (size_t i = 0; i < pairs.count; i++) {
+        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < count);
+        d->batches[pairs.first[i]].matched = pairs.second[i];
+    }
+    return ERR_OK;
+}
+
+static enum err_code put_deletes(struct delta *d, struct table_commit *c, struct table_edit *e,
+                                 struct err *err) {
+    struct pairs pairs;
+    TRY(pairs_read(d,
+                   "SELECT tarn_file, count(DISTINCT tarn_row) FROM tarn_gone GROUP BY tarn_file "
+                   "ORDER BY tarn_file",
+                   d->scan.file_count, &pairs, err));
+    for (size_t i = 0; i < pairs.count; i++) {
+        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < d->scan.file_count);
+        const struct table_gone gone = {
+            .file = &d->scan.files[pairs.first[i]],
+            .select = arena_printf(d->arena,
+                                   "SELECT tarn_row AS pos FROM tarn_gone WHERE tarn_file = %lld",
+                                   (long long)pairs.first[i]),
+            .count = pairs.second[i],
+            .session = d->request->session,
+        };
+        TRY(table_gone_put(c, &gone, e, err));
+        d->removed += pairs.second[i];
+    }
+    return ERR_OK;
+}
+
+static enum err_code find_places(struct delta *d, struct table_commit *c, struct err *err) {
+    struct str places = STR_NONE;
+    if (!has_keys(d) || d->rows == 0) {
+        return ERR_OK;
+    }
+    TRY(find_by_key(d, &c->base, &places, err));
+    TRY(run(d,
+            arena_printf(d->arena, "CREATE OR REPLACE TEMP TABLE tarn_gone AS " STR_FMT,
+                         STR_ARG(places)),
+            err));
+    return count_matches(d, err);
+}
+
+// Rows that come are made from the state before the change, and again with each attempt.
+static enum err_code find_change(struct delta *d, struct table_commit *c, struct err *err) {
+    struct table_change_sql sql = {0};
+    TRY(d->request->places(d->request->ctx, &c->base, d->arena, &sql, err));
+    d->scan = sql.scan;
+    d->seen = c->base.metadata;
+    d->source = sql.source;
+    d->entries = (struct table_entries){0};
+    d->rows = 0;
+    TRY(run(d,
+            arena_printf(d->arena,
+                         "CREATE OR REPLACE TEMP TABLE tarn_gone AS SELECT tarn_file, tarn_row "
+                         "FROM (" STR_FMT ")",
+                         STR_ARG(sql.places)),
+            err));
+    return sql.source.len > 0 ? prepare_rows(d, err) : ERR_OK;
+}
+
+static enum err_code put_rows(struct delta *d, struct table_commit *c, struct err *err) {
+    const bool change = d->request->mode == TABLE_DELTA_CHANGE;
+    if (!has_rows(d) || (d->moved && !change)) {
+        return ERR_OK;
+    }
+    d->moved = true;
+    return table_data_put(c, change ? &c->attempt : &c->kept, &d->staged, d->target.schema,
+                          &d->entries, err);
+}
+
+static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
+    struct delta *d = c->ctx;
+    d->removed = 0;
+    if (d->request->mode == TABLE_DELTA_CHANGE) {
+        TRY(find_change(d, c, err));
+    } else {
+        TRY(schema_still_fits(d, c->base.metadata, err));
+        TRY(find_places(d, c, err));
+    }
+    if (d->scan.file_count > 0) {
+        TRY(put_deletes(d, c, e, err));
+    }
+    TRY(put_rows(d, c, err));
+    e->added = d->entries;
+    e->nothing = d->removed == 0 && d->entries.count == 0;
+    if (has_rows(d)) {
+        e->schema = d->target.evolved ? d->target.schema : NULL;
+        e->last_column_id = d->target.last_column_id;
+    }
+    e->operation = d->entries.count == 0 ? STR("delete")
+                   : d->removed > 0      ? STR("overwrite")
+                                         : STR("append");
+    return ERR_OK;
+}
+
+// What there is before: the schema that the rows are brought to.
+static enum err_code look_up(struct delta *d, struct err *err) {
+    struct catalog_dataset found;
+    TRY(table_dataset_use(d->tables, d->request->dataset, d->arena, &found, err));
+    TRY(table_metadata_load(d->tables, &found, d->arena, &d->seen, err));
+    d->write = (struct table_write){.dataset = found.name,
+                                    .mode = TABLE_APPEND,
+                                    .evolve = d->request->evolve,
+                                    .who = d->request->who,
+                                    .session = d->request->session};
+    d->dataset_id = found.id;
+    return ERR_OK;
+}
+
+static void drop_temporaries(struct session *s) {
+    struct err none = ERR_NONE;
+    (void)session_run(s, STR("DROP TABLE IF EXISTS tarn_delta; DROP TABLE IF EXISTS tarn_gone"),
+                      &none);
+}
+
+static enum err_code commit(struct delta *d, struct table_delta_done *ret, struct err *err) {
+    struct table_commit c = {.tables = d->tables,
+                             .dataset = d->write.dataset,
+                             .dataset_id = d->dataset_id,
+                             .who = d->request->who,
+                             .prepare = prepare,
+                             .ctx = d,
+                             .arena = d->arena};
+    LOCKED(table_write_lock(d->tables, d->write.dataset));
+    TRY(table_commit_run(&c, err));
+    *ret = (struct table_delta_done){.dataset = c.after,
+                                     .schema = ice_metadata_schema(c.metadata),
+                                     .snapshot_id = c.snapshot_id,
+                                     .added = has_rows(d) ? d->rows : 0,
+                                     .removed = d->removed,
+                                     .batches = d->batches};
+    return ERR_OK;
+}
+
+static enum err_code delta(struct delta *d, struct table_delta_done *ret, struct err *err) {
+    TRY(look_up(d, err));
+    if (d->request->mode == TABLE_DELTA_CHANGE) {
+        d->batches = arena_alloc(d->arena, sizeof(*d->batches));
+    } else {
+        TRY(prepare_rows(d, err));
+    }
+    return commit(d, ret, err);
+}
+
+enum err_code table_delta(struct tables *t, const struct table_delta *request, struct arena *a,
+                          struct table_delta_done *ret, struct err *err) {
+    struct delta d = {.tables = t, .request = request, .source = request->source, .arena = a};
+    const enum err_code code = delta(&d, ret, err);
+    drop_temporaries(request->session);
+    return code;
+}

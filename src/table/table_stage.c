@@ -1,0 +1,115 @@
+// Staging: Parquet files in the spool folder, on their way into a bucket.
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "table/table_int.h"
+#include "table/table_types.h"
+
+static void type_copy(const struct vec_type *from, struct vec_type *to, struct arena *a) {
+    *to = *from;
+    to->text = arena_str(a, from->text);
+    to->children = arena_array(a, from->child_count, sizeof(*to->children));
+    to->names = arena_array(a, from->child_count, sizeof(*to->names));
+    to->symbols = NULL;
+    to->symbol_count = 0;
+    for (size_t i = 0; i < from->child_count; i++) {
+        type_copy(&from->children[i], &to->children[i], a);
+        to->names[i] = from->names != NULL ? arena_str(a, from->names[i]) : STR_NONE;
+    }
+}
+
+enum err_code table_describe(struct session *s, struct str source, struct arena *a,
+                             struct table_shape *ret, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    struct str sql = arena_printf(a, "SELECT * FROM " STR_FMT " LIMIT 0", STR_ARG(source));
+    TRY(session_query(s, sql, &rows, err));
+    ret->count = rows_column_count(rows);
+    ret->columns = arena_array(a, ret->count, sizeof(*ret->columns));
+    for (size_t i = 0; i < ret->count; i++) {
+        struct vec_type *type = arena_alloc(a, sizeof(*type));
+        type_copy(rows_column_type(rows, i), type, a);
+        ret->columns[i] = (struct table_column){arena_str(a, rows_column_name(rows, i)), type};
+    }
+    return ERR_OK;
+}
+
+static void stage_remove(const char *path) {
+    DIR *dir = opendir(path);
+    if (dir != NULL) {
+        for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+            (void)unlinkat(dirfd(dir), e->d_name, 0);
+        }
+        (void)closedir(dir);
+    }
+    (void)rmdir(path);
+}
+
+void table_folder_release(struct table_folder *s) {
+    if (s->path != NULL) {
+        stage_remove(s->path);
+        free(s->path);
+    }
+}
+
+enum err_code table_folder_make(struct tables *t, struct arena *a, struct table_folder *ret,
+                                struct err *err) {
+    struct str path =
+        arena_printf(a, "%s/stage-%d-" STR_FMT, t->spool, (int)getpid(), STR_ARG(id_new(a)));
+    if (mkdir(path.ptr, 0700) != 0) {
+        return err_errno(err, "cannot make the folder \"%s\"", path.ptr);
+    }
+    ret->path = xstrdup(path.ptr);
+    return ERR_OK;
+}
+
+void table_stages_clean(const char *spool) {
+    DIR *dir = opendir(spool);
+    if (dir == NULL) {
+        return;
+    }
+    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        struct str rest = str_from(e->d_name);
+        struct str head;
+        int64_t pid;
+        bool ours = str_cut(&rest, '-', &head) && str_is(head, "stage") &&
+                    str_cut(&rest, '-', &head) && str_to_i64(head, &pid) && pid > 0 &&
+                    (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
+        if (ours) {
+            DEFER(arena_release) struct arena a = ARENA(1 << 16);
+            stage_remove(arena_printf(&a, "%s/%s", spool, e->d_name).ptr);
+        }
+    }
+    (void)closedir(dir);
+}
+
+enum err_code table_stage(struct tables *t, struct session *s,
+                          const struct table_stage_source *source, struct arena *a,
+                          struct table_staged *ret, struct err *err) {
+    DEFER(json_decrefp) json_t *schema = ice_schema_json(source->schema);
+    const struct engine_copy copy = {
+        .select = source->select,
+        .path = str_from(source->folder),
+        .field_ids = table_field_ids_sql(source->schema, a),
+        .kv = arena_printf(a, "{'iceberg.schema': " STR_FMT "}",
+                           STR_ARG(sql_literal(json_text(schema, a), a))),
+        .file_bytes = t->target_bytes,
+    };
+    size_t count;
+    *ret = (struct table_staged){0};
+    TRY(engine_copy_to(s, &copy, a, &ret->stats, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (ret->stats[i].rows > 0) {
+            ret->rows += ret->stats[i].rows;
+            ret->bytes += ret->stats[i].bytes;
+            ret->stats[ret->count++] = ret->stats[i];
+        }
+    }
+    return ERR_OK;
+}

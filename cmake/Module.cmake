@@ -45,7 +45,7 @@ function(tarn_unit_test module source)
     target_link_libraries(${program} PRIVATE tarn_${module} tarn_flags PkgConfig::cmocka ${ARGN})
 
     string(REGEX REPLACE "_test$" "" file ${file})
-    add_test(NAME unit.${module}.${file} COMMAND ${program})
+    add_test(NAME unit.${module}.${file} COMMAND ${program} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     set_tests_properties(unit.${module}.${file} PROPERTIES
         LABELS unit TIMEOUT 300 ENVIRONMENT "${TARN_TEST_ENVIRONMENT}")
 endfunction()

@@ -24,6 +24,10 @@ struct live {
     int64_t last_id;
 };
 
+static void scan_free(struct live_scan *s) {
+    free(s);
+}
+
 int64_t engine_live_key(int64_t id, size_t first) {
     CHECK(first < ENGINE_LIVE_FILES_MAX);
     return (id << FILE_BITS) | (int64_t)first;
@@ -51,7 +55,7 @@ void engine_live_remove(struct engine *e, int64_t id) {
     CHECK(s != NULL);
     HASH_DEL(l->scans, s);
     CHECK(pthread_rwlock_unlock(&l->lock) == 0);
-    free(s);
+    scan_free(s);
 }
 
 static bool find(struct live *l, int64_t id, struct live_scan *ret) {

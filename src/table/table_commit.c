@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "table/table_int.h"
+#include "table/table_commit.h"
 
 #define ATTEMPTS_MAX 64
 #define SUMMARY_MAX 24
@@ -90,7 +90,7 @@ struct attempt {
     struct ice_metadata *next;
     struct ice_snapshot snapshot;
     struct ice_pair summary[SUMMARY_MAX];
-    struct table_changes changes;
+    struct table_change change;
 };
 
 static void summary_add(struct table_commit *c, struct attempt *at, const char *key,
@@ -119,8 +119,8 @@ static void summary_total(struct table_commit *c, struct attempt *at, const char
 static void summarise(struct table_commit *c, struct attempt *at,
                       const struct ice_snapshot *parent) {
     const struct ice_totals total = ice_totals_of(parent);
-    const struct table_tally *in = &at->changes.added;
-    const struct table_tally *out = &at->changes.removed;
+    const struct table_tally *in = &at->change.added;
+    const struct table_tally *out = &at->change.removed;
     at->snapshot.summary = at->summary;
     summary_some(c, at, "added-data-files", in->files);
     summary_some(c, at, "added-records", in->rows);
@@ -155,17 +155,18 @@ static enum err_code put_snapshot(struct table_commit *c, struct attempt *at, st
     s->timestamp_ms = MAX(clock_wall_us() / 1000, at->next->last_updated_ms);
     s->schema_id = at->next->current_schema_id;
     s->operation = at->edit.operation;
-    struct ice_manifest_list list = {.snapshot_id = s->id,
-                                     .parent_snapshot_id = s->parent_id,
-                                     .sequence_number = s->sequence_number};
-    TRY(table_manifests_make(c, &at->edit, s, ice_metadata_schema(at->next), &list, &at->changes,
-                             err));
+    at->change.snapshot = s;
+    at->change.schema = ice_metadata_schema(at->next);
+    at->change.list = (struct ice_manifest_list){.snapshot_id = s->id,
+                                                 .parent_snapshot_id = s->parent_id,
+                                                 .sequence_number = s->sequence_number};
+    TRY(table_manifests_make(c, &at->edit, &at->change, err));
     summarise(c, at, parent);
     struct str data;
     struct str object =
         arena_printf(c->arena, STR_FMT "/metadata/snap-%lld-1-" STR_FMT ".avro", STR_ARG(c->dir),
                      (long long)s->id, STR_ARG(uuid_new(c->arena)));
-    TRY(ice_manifest_list_write(&list, c->arena, &data, err));
+    TRY(ice_manifest_list_write(&at->change.list, c->arena, &data, err));
     s->manifest_list = table_object_uri(c, object);
     TRY(table_object_put(c, &c->attempt, object, data, err));
     ice_metadata_add_snapshot(at->next, s, c->arena);
@@ -222,8 +223,8 @@ static void build_metadata(struct table_commit *c, struct attempt *at) {
 // What the catalog says of sizes: of the state that is current after the commit.
 static enum err_code settle_sizes(struct table_commit *c, const struct attempt *at,
                                   struct catalog_dataset *d, struct err *err) {
-    const struct table_tally *in = &at->changes.added;
-    const struct table_tally *out = &at->changes.removed;
+    const struct table_tally *in = &at->change.added;
+    const struct table_tally *out = &at->change.removed;
     if (at->edit.amend == NULL) {
         d->rows += in->rows - out->rows - in->deleted_rows + out->deleted_rows;
         d->bytes += in->bytes + in->delete_bytes - out->bytes - out->delete_bytes;

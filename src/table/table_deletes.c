@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/hashmap.h"
-#include "table/table_int.h"
+#include "table/table_commit.h"
 
 #define FILE_PATH_ID 2147483546
 #define POS_ID 2147483545

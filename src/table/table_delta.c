@@ -8,7 +8,7 @@
 // itself.
 
 #include "base/threads.h"
-#include "table/table_int.h"
+#include "table/table_commit.h"
 #include "table/table_types.h"
 
 #define EXACT_KEYS_MAX 64 // so few keys are looked up by value, more by their range

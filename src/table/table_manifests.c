@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/hashmap.h"
-#include "table/table_int.h"
+#include "table/table_commit.h"
 
 #define SMALL_BYTES (256 * 1024) // a manifest that may be folded
 #define SMALL_MAX 32             // so many of one kind are left as they are
@@ -27,16 +27,13 @@ struct gone {
 struct making {
     struct table_commit *commit;
     const struct table_edit *edit;
-    const struct ice_snapshot *snapshot;
-    const struct ice_schema *schema; // that becomes current
+    struct table_change *change;
     struct gone *gone;
     size_t gone_count; // found so far
     struct group *groups;
     size_t group_count, group_cap;
     bool fold[2]; // small manifests of data, of deletes
-    struct ice_manifest_list *list;
     size_t list_cap;
-    struct table_changes changes;
 };
 
 static void tally_add(struct table_tally *t, const struct ice_data_file *f) {
@@ -65,7 +62,7 @@ static struct group *group_find(struct making *m, bool deletes, const struct ice
 }
 
 static void list_add(struct making *m, const struct ice_manifest_ref *ref) {
-    struct ice_manifest_list *l = m->list;
+    struct ice_manifest_list *l = &m->change->list;
     l->manifests = arena_grow(m->commit->arena, l->manifests, &m->list_cap, l->manifest_count + 1,
                               sizeof(*l->manifests));
     l->manifests[l->manifest_count++] = *ref;
@@ -105,10 +102,10 @@ static void take_apart(struct making *m, const struct ice_manifest *old) {
         now->inherit = false;
         now->status = ICE_EXISTING;
         if (is_gone(m, e)) {
-            tally_add(&m->changes.removed, &e->file);
+            tally_add(&m->change->removed, &e->file);
             m->gone_count++;
             now->status = ICE_DELETED;
-            now->snapshot_id = m->snapshot->id;
+            now->snapshot_id = m->change->snapshot->id;
             now->file = (struct ice_data_file){.content = e->file.content,
                                                .path = e->file.path,
                                                .format = e->file.format,
@@ -131,8 +128,8 @@ static enum err_code put_manifest(struct making *m, const struct group *g, struc
                                           .entry_count = g->entries.count};
     struct ice_manifest_ref ref = {.path = table_object_uri(c, object),
                                    .deletes = g->deletes,
-                                   .added_snapshot_id = m->snapshot->id,
-                                   .sequence_number = m->snapshot->sequence_number};
+                                   .added_snapshot_id = m->change->snapshot->id,
+                                   .sequence_number = m->change->snapshot->sequence_number};
     TRY(ice_manifest_write(&manifest, c->arena, &data, &ref, err));
     TRY(table_object_put(c, &c->attempt, object, data, err));
     list_add(m, &ref);
@@ -141,9 +138,9 @@ static enum err_code put_manifest(struct making *m, const struct group *g, struc
 
 static enum err_code put_added(struct making *m, bool deletes, const struct table_entries *added,
                                struct err *err) {
-    const struct group g = {.deletes = deletes, .schema = m->schema, .entries = *added};
+    const struct group g = {.deletes = deletes, .schema = m->change->schema, .entries = *added};
     for (size_t i = 0; i < added->count; i++) {
-        tally_add(&m->changes.added, &added->items[i].file);
+        tally_add(&m->change->added, &added->items[i].file);
     }
     return added->count > 0 ? put_manifest(m, &g, err) : ERR_OK;
 }
@@ -216,11 +213,8 @@ static enum err_code make(struct making *m, struct err *err) {
 }
 
 enum err_code table_manifests_make(struct table_commit *c, const struct table_edit *e,
-                                   const struct ice_snapshot *snapshot,
-                                   const struct ice_schema *schema, struct ice_manifest_list *list,
-                                   struct table_changes *ret, struct err *err) {
-    struct making m = {
-        .commit = c, .edit = e, .snapshot = snapshot, .schema = schema, .list = list};
+                                   struct table_change *change, struct err *err) {
+    struct making m = {.commit = c, .edit = e, .change = change};
     for (size_t i = 0; i < e->removed.count; i++) {
         struct gone *g = arena_alloc(c->arena, sizeof(*g));
         g->path = e->removed.items[i];
@@ -228,7 +222,6 @@ enum err_code table_manifests_make(struct table_commit *c, const struct table_ed
     }
     const enum err_code code = make(&m, err);
     HASH_CLEAR(hh, m.gone);
-    *ret = m.changes;
     return code;
 }
 

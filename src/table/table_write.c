@@ -1,7 +1,7 @@
 // Writing: describe the source, decide the schema, stage Parquet files, commit them.
 
 #include "base/threads.h"
-#include "table/table_int.h"
+#include "table/table_commit.h"
 
 // A write on its way from source to commit.
 struct job {

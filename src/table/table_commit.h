@@ -1,0 +1,106 @@
+// Commits: what one changes, and the loop that makes it happen once. For the files of table/ and
+// for upkeep/.
+#pragma once
+
+#include "table/table_int.h"
+
+// Objects of a commit under way, to be removed when it fails.
+struct table_objects {
+    struct str *names;
+    size_t count, cap;
+};
+struct table_entries {
+    struct ice_entry *items;
+    size_t count, cap;
+};
+struct table_paths {
+    struct str *items;
+    size_t count, cap;
+};
+// Both live in the arena.
+struct ice_entry *table_entry_add(struct table_entries *e, struct arena *a);
+void table_path_add(struct table_paths *p, struct str path, struct arena *a);
+
+// What one attempt of a commit changes.
+struct table_edit {
+    struct str operation;            // of the new snapshot; empty: there is none
+    const struct ice_schema *schema; // becomes current; NULL: as it is
+    int32_t last_column_id;          // with the schema
+    struct table_entries added;      // data files that lie in the bucket
+    struct table_entries deletes;    // position delete files that lie there
+    struct table_paths removed;      // URIs of data and delete files that go
+    bool removes_all;                // every live file goes
+    bool nothing;                    // there is nothing to commit: it succeeds without a trace
+    // Further changes of the new metadata, after the snapshot was added; may be NULL. It may make
+    // another snapshot current.
+    enum err_code (*amend)(void *ctx, struct ice_metadata *next, struct arena *a, struct err *err);
+    void *amend_ctx;
+};
+
+// A commit: filled by the caller, then run. prepare makes the edit, anew for each attempt, from
+// the state in `base`; what it puts into the bucket it notes, in `kept` if a later attempt uses it
+// again. Its failure is the commit's, ERR_CONFLICT too: only a lost race at the catalog is tried
+// again.
+struct table_commit {
+    struct tables *tables;
+    struct str dataset, bucket; // bucket empty: the dataset's, or primary
+    struct str dataset_id;      // not empty: it must still be this one
+    bool creates;               // a missing dataset is made: base.metadata is NULL then
+    struct catalog_author who;
+    struct str source_sha256; // noted with the dataset where the edit removes all or it is new
+    enum err_code (*prepare)(struct table_commit *c, struct table_edit *e, struct err *err);
+    void *ctx;
+    struct arena *arena;
+
+    struct table_pin base;
+    struct str dir, location;
+    struct table_objects kept, attempt;
+
+    // After success.
+    struct catalog_dataset after;
+    const struct ice_metadata *metadata;
+    int64_t snapshot_id; // 0: none was made
+};
+// Everything that it wrote before a failure is removed again, unless the outcome is not known. The
+// dataset's write lock is held by the caller.
+MUST_CHECK enum err_code table_commit_run(struct table_commit *c, struct err *err);
+// Puts objects and notes them. name is in the bucket.
+MUST_CHECK enum err_code table_object_put(struct table_commit *c, struct table_objects *o,
+                                          struct str name, struct str data, struct err *err);
+// The URI of an object of the table.
+struct str table_object_uri(const struct table_commit *c, struct str object);
+// Moves staged files into the bucket as data files written with the schema, notes them, and adds
+// their entries.
+MUST_CHECK enum err_code table_data_put(struct table_commit *c, struct table_objects *o,
+                                        const struct table_staged *staged,
+                                        const struct ice_schema *schema, struct table_entries *ret,
+                                        struct err *err);
+// Rows of one data file that go: writes the one delete file that it then has, in place of earlier
+// ones, or takes out the data file when no row of it is left.
+struct table_gone {
+    const struct table_file *file;
+    struct str select; // of one BIGINT column, pos; rows that are gone already may be among them
+    int64_t count;     // of rows that go now
+    struct session *session;
+};
+MUST_CHECK enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
+                                        struct table_edit *e, struct err *err);
+
+// How much there is, or comes, or goes.
+struct table_tally {
+    int64_t files, rows, bytes;
+    int64_t delete_files, deleted_rows, delete_bytes;
+};
+// What the new snapshot is made of: the manifests that it adds are put, the rest carried over.
+struct table_change {
+    const struct ice_snapshot *snapshot;
+    const struct ice_schema *schema; // that is current with it
+    struct ice_manifest_list list;
+    struct table_tally added, removed;
+};
+// From snapshot and schema: the list and the tallies.
+MUST_CHECK enum err_code table_manifests_make(struct table_commit *c, const struct table_edit *e,
+                                              struct table_change *change, struct err *err);
+// What a pin has.
+MUST_CHECK enum err_code table_tally_of(struct tables *t, const struct table_pin *pin,
+                                        struct arena *a, struct table_tally *ret, struct err *err);

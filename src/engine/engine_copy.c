@@ -24,6 +24,9 @@ static void add_statement(const struct engine_copy *c, struct arena *a, struct b
         buf_add_cstr(out, ", KV_METADATA ");
         buf_add_str(out, c->kv);
     }
+    if (c->group_rows > 0) {
+        buf_printf(out, ", ROW_GROUP_SIZE %lld", (long long)c->group_rows);
+    }
     if (c->file_bytes > 0) {
         buf_printf(out, ", FILE_SIZE_BYTES %lld, PER_THREAD_OUTPUT false",
                    (long long)c->file_bytes);

@@ -657,6 +657,28 @@ static void copy_can_write_several_files(void **state) {
     assert_int_equal(rmdir(c.path.ptr), 0);
 }
 
+static void copy_bounds_its_row_groups(void **state) {
+    (void)state;
+    DEFER(session_closep) struct session *s = open_session();
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    const struct engine_copy c = {.select = STR("SELECT i FROM range(10000) t(i)"),
+                                  .path = arena_printf(&a, "%s/groups.parquet", folder),
+                                  .group_rows = 2048};
+    struct engine_file_stats *f = NULL;
+    size_t count = 0;
+    OK(engine_copy_to(s, &c, &a, &f, &count, &err));
+    struct str most = STR_NONE;
+    const struct str path = sql_literal(c.path, &a);
+    OK(session_text(
+        s,
+        arena_printf(&a,
+                     "SELECT max(row_group_num_rows)::VARCHAR FROM parquet_metadata(" STR_FMT ")",
+                     STR_ARG(path)),
+        &a, &most, &err));
+    assert_str(most, "2048");
+    assert_int_equal(unlink(c.path.ptr), 0);
+}
+
 static void copy_fails_with_a_reason(void **state) {
     (void)state;
     DEFER(session_closep) struct session *s = open_session();
@@ -708,6 +730,7 @@ int main(void) {
         cmocka_unit_test(many_threads_may_parse),
         cmocka_unit_test(copy_writes_a_file_and_its_statistics),
         cmocka_unit_test(copy_can_write_several_files),
+        cmocka_unit_test(copy_bounds_its_row_groups),
         cmocka_unit_test(copy_fails_with_a_reason),
         cmocka_unit_test(texts_are_quoted),
     };

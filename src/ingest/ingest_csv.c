@@ -8,7 +8,8 @@
 
 #define SQL_MAX (64 << 20)
 #define WRITE_BYTES (1 << 20)
-#define WIDE_COLUMNS 1000 // each takes 32 KiB a thread, several times
+#define CSV_BUFFER INGEST_ROW_MAX // bytes that a thread reads at once; a row must fit
+#define WIDE_COLUMNS 1000         // each takes 32 KiB a thread, several times
 
 // The dataset's types that text can be read as, and from which kinds.
 static const struct target {
@@ -433,7 +434,7 @@ static enum err_code source_sql(const struct csv_file *f, const struct source *s
                "delim=" STR_FMT ", quote=" STR_FMT ", escape=" STR_FMT ", header=%s, skip=%lld, "
                "max_line_size=%d, buffer_size=%d, parallel=%s, columns={",
                STR_ARG(file), STR_ARG(delimiter), STR_ARG(quote), STR_ARG(escape),
-               d->header ? "true" : "false", (long long)d->skip, INGEST_ROW_MAX, 4 * INGEST_ROW_MAX,
+               d->header ? "true" : "false", (long long)d->skip, INGEST_ROW_MAX, CSV_BUFFER,
                f->count > WIDE_COLUMNS ? "false" : "true");
     for (size_t i = 0; i < f->count; i++) {
         buf_printf(&sql, "%s'c%zu': 'VARCHAR'", i > 0 ? ", " : "", i);

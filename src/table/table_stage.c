@@ -12,6 +12,11 @@
 #include "table/table_int.h"
 #include "table/table_types.h"
 
+// Rows of a row group.
+#define GROUP_VALUES (INT64_C(122880) * 16)
+#define GROUP_ROWS_MAX INT64_C(122880) // the engine's own choice, 60 of its vectors
+#define GROUP_STEP INT64_C(2048)
+
 static void type_copy(const struct vec_type *from, struct vec_type *to, struct arena *a) {
     *to = *from;
     to->text = arena_str(a, from->text);
@@ -89,6 +94,12 @@ void table_stages_clean(const char *spool) {
     (void)closedir(dir);
 }
 
+// Each thread gathers a row group before it is written: the more columns, the fewer rows.
+static int64_t group_rows(const struct ice_schema *s) {
+    const int64_t rows = GROUP_VALUES / (int64_t)MAX(s->field_count, 1) / GROUP_STEP * GROUP_STEP;
+    return MAX(GROUP_STEP, MIN(rows, GROUP_ROWS_MAX));
+}
+
 enum err_code table_stage(struct tables *t, struct session *s,
                           const struct table_stage_source *source, struct arena *a,
                           struct table_staged *ret, struct err *err) {
@@ -100,6 +111,7 @@ enum err_code table_stage(struct tables *t, struct session *s,
         .kv = arena_printf(a, "{'iceberg.schema': " STR_FMT "}",
                            STR_ARG(sql_literal(json_text(schema, a), a))),
         .file_bytes = t->target_bytes,
+        .group_rows = group_rows(source->schema),
     };
     size_t count;
     *ret = (struct table_staged){0};

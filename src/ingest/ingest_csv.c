@@ -285,7 +285,7 @@ static void add_plain(struct buf *out, const struct csv_file *f, const struct cs
 enum err_code csv_sort_out(struct ingest_upload *u, struct csv_file *f, struct str path,
                            struct err *err) {
     DEFER(csv_reader_close) struct csv_reader r = {.fd = -1};
-    DEFER(arena_release) struct arena a = ARENA(INGEST_ROW_MAX * 2);
+    DEFER(arena_release) struct arena a = ARENA((size_t)INGEST_ROW_MAX * 2);
     DEFER(buf_release) struct buf out = BUF(64 << 20);
     DEFER(closep)
     int fd = open(arena_cstr(&u->arena, path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

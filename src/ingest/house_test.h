@@ -1,4 +1,4 @@
-// A house for tests of ingest: catalog, engine, tables and the service, and what came out of a
+// A house for tests of ingest: catalog, engine, tables, the service, and what came out of a file.
 // file.
 #pragma once
 

@@ -71,7 +71,7 @@ static void target_add(struct loading *l, const struct ice_entry *e) {
             HASH_ADD_KEYPTR(hh, l->targets, t->path.ptr, t->path.len, t);
         }
     }
-    t->entries = arena_grow(l->arena, t->entries, &t->cap, t->count + 1, sizeof(*t->entries));
+    t->entries = arena_grow(l->arena, t->entries, &t->cap, t->count + 1, sizeof(void *));
     t->entries[t->count++] = e;
 }
 
@@ -100,8 +100,8 @@ static void apply(struct table_file *f, const struct target *t, struct arena *a)
         if (t->entries[i]->sequence_number < f->entry->sequence_number) {
             continue;
         }
-        f->delete_files = arena_grow(a, f->delete_files, &cap, f->delete_file_count + 1,
-                                     sizeof(*f->delete_files));
+        f->delete_files =
+            arena_grow(a, f->delete_files, &cap, f->delete_file_count + 1, sizeof(void *));
         f->delete_files[f->delete_file_count++] = &t->entries[i]->file;
     }
 }
@@ -137,8 +137,8 @@ static void note_missing(struct loading *l, const struct table_file *f, struct s
         // One that names its data file belongs to no other.
         const bool shared = referenced(f->delete_files[i]).len == 0;
         if (!shared || !is_to_be_read(l, f->delete_files[i])) {
-            l->to_read = arena_grow(l->arena, l->to_read, &l->read_cap, l->read_count + 1,
-                                    sizeof(*l->to_read));
+            l->to_read =
+                arena_grow(l->arena, l->to_read, &l->read_cap, l->read_count + 1, sizeof(void *));
             l->to_read[l->read_count++] = f->delete_files[i];
         }
     }

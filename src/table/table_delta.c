@@ -77,7 +77,7 @@ static enum err_code find_keys(struct delta *d, const struct ice_schema *schema,
                        "dataset \"" STR_FMT "\" apart",
                        STR_ARG(r->dataset));
     }
-    d->keys = arena_array(d->arena, r->key_count, sizeof(*d->keys));
+    d->keys = arena_array(d->arena, r->key_count, sizeof(void *));
     for (size_t i = 0; i < r->key_count; i++) {
         d->keys[i] = ice_schema_find(schema, r->keys[i]);
         if (d->keys[i] == NULL) {

@@ -9,8 +9,8 @@
 #include "base/hashmap.h"
 #include "table/table_commit.h"
 
-#define SMALL_BYTES (256 * 1024) // a manifest that may be folded
-#define SMALL_MAX 32             // so many of one kind are left as they are
+#define SMALL_BYTES INT64_C(262144) // a manifest that may be folded
+#define SMALL_MAX 32                // so many of one kind are left as they are
 
 // A manifest under construction.
 struct group {

@@ -41,7 +41,7 @@ static void *make_some(void *arg) {
             .created_us = clock_wall_us(),
             .updated_us = clock_wall_us()};
         struct catalog_author who = {.actor = STR("bench"), .action = STR("dataset.create")};
-        if (catalog_dataset_put(w->catalog, &d, &who, &version, &err) != ERR_OK) {
+        if (catalog_dataset_put(w->catalog, &d, &who, NULL, &version, &err) != ERR_OK) {
             (void)fprintf(stderr, "make_catalog: %s\n", err.msg);
         }
     }

@@ -110,6 +110,8 @@ enum err_code catalog_drop(struct call *c, struct err *err);
 enum err_code catalog_rename(struct call *c, struct err *err);
 enum err_code ingest_file_begin(struct call *c, struct err *err);
 enum err_code ingest_file(struct call *c, struct err *err);
+enum err_code ingest_delta_begin(struct call *c, struct err *err);
+enum err_code ingest_delta_rows(struct call *c, struct err *err);
 enum err_code ingest_rejects(struct call *c, struct err *err);
 enum err_code query_sql(struct call *c, struct err *err);
 enum err_code query_running(struct call *c, struct err *err);

@@ -25,17 +25,34 @@ static enum err_code parse_tri(struct str name, struct str value, enum ingest_tr
     return ERR_OK;
 }
 
-static enum err_code parse_mode(struct str value, enum table_mode *ret, struct err *err) {
-    static const char *const names[] = {
-        [TABLE_CREATE] = "create", [TABLE_APPEND] = "append", [TABLE_REPLACE] = "replace"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (str_is(value, names[i])) {
-            *ret = (enum table_mode)i;
+static enum err_code parse_mode(struct str value, struct ingest_request *r, struct err *err) {
+    static const struct {
+        const char *name;
+        enum table_mode mode;
+        enum ingest_change change;
+    } modes[] = {{"create", TABLE_CREATE, INGEST_WRITE},
+                 {"append", TABLE_APPEND, INGEST_WRITE},
+                 {"replace", TABLE_REPLACE, INGEST_WRITE},
+                 {"upsert", TABLE_APPEND, INGEST_UPSERT},
+                 {"delete", TABLE_APPEND, INGEST_DELETE}};
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        if (str_is(value, modes[i].name)) {
+            r->mode = modes[i].mode;
+            r->change = modes[i].change;
             return ERR_OK;
         }
     }
-    return err_set(err, ERR_INVALID, "mode must be create, append or replace, not \"" STR_FMT "\"",
+    return err_set(err, ERR_INVALID,
+                   "mode must be create, append, replace, upsert or delete, not \"" STR_FMT "\"",
                    STR_ARG(value));
+}
+
+static enum err_code parse_on_duplicate(struct str value, bool *ret, struct err *err) {
+    if (!str_is(value, "fail") && !str_is(value, "last")) {
+        return err_set(err, ERR_INVALID, "on_duplicate must be fail or last");
+    }
+    *ret = str_is(value, "last");
+    return ERR_OK;
 }
 
 static enum err_code parse_on_error(struct str value, bool *ret, struct err *err) {
@@ -66,7 +83,7 @@ static enum err_code set_option(struct upload *u, struct str name, struct str va
         struct str *text;
     } texts[] = {{"dataset", &r->dataset},     {"bucket", &r->bucket}, {"filename", &r->filename},
                  {"delimiter", &r->delimiter}, {"quote", &r->quote},   {"encoding", &r->encoding},
-                 {"reason", &r->who.reason}};
+                 {"reason", &r->who.reason},   {"key", &r->keys}};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (str_is(name, texts[i].name)) {
             *texts[i].text = value;
@@ -77,7 +94,10 @@ static enum err_code set_option(struct upload *u, struct str name, struct str va
         return parse_format(value, &r->format, err);
     }
     if (str_is(name, "mode")) {
-        return parse_mode(value, &r->mode, err);
+        return parse_mode(value, r, err);
+    }
+    if (str_is(name, "on_duplicate")) {
+        return parse_on_duplicate(value, &r->last_wins, err);
     }
     if (str_is(name, "on_error")) {
         return parse_on_error(value, &r->reject, err);
@@ -93,16 +113,22 @@ static enum err_code set_option(struct upload *u, struct str name, struct str va
     return err_set(err, ERR_INVALID, "unknown field \"" STR_FMT "\" in the form", STR_ARG(name));
 }
 
-static const char *action_of(enum table_mode mode) {
+static const char *action_of(const struct ingest_request *r) {
     static const char *const actions[] = {[TABLE_CREATE] = "dataset.create",
                                           [TABLE_APPEND] = "dataset.append",
                                           [TABLE_REPLACE] = "dataset.replace"};
-    return actions[mode];
+    static const char *const changes[] = {
+        [INGEST_UPSERT] = "dataset.upsert", [INGEST_DELETE] = "dataset.delete"};
+    return r->change == INGEST_WRITE ? actions[r->mode] : changes[r->change];
 }
 
 static enum err_code file_start(struct upload *u, struct err *err) {
     u->request.who.actor = u->call->token.principal;
-    u->request.who.action = str_from(action_of(u->request.mode));
+    u->request.who.action = str_from(action_of(&u->request));
+    if (u->request.change != INGEST_WRITE && u->request.keys.len == 0) {
+        return err_set(err, ERR_INVALID,
+                       "say by which columns rows are told apart: ?key=NAME or ?key=NAME,NAME");
+    }
     if (u->request.dataset.len == 0) {
         return err_set(err, ERR_INVALID, "say which dataset: ?dataset=NAME%s",
                        u->form ? ", or a field \"dataset\" before the file" : "");
@@ -235,7 +261,7 @@ static const char *format_name(enum ingest_format f) {
     return names[f];
 }
 
-static json_t *ingested_json(const struct ingest_result *r, struct arena *a) {
+static json_t *ingested_json(const struct ingest_result *r, bool change, struct arena *a) {
     const struct table_written *w = &r->written;
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(w->dataset.name));
@@ -251,6 +277,12 @@ static json_t *ingested_json(const struct ingest_result *r, struct arena *a) {
     json_object_set_new(j, "duration_ms", json_integer(r->duration_us / 1000));
     json_object_set_new(j, "unchanged", json_boolean(w->unchanged));
     json_object_set_new(j, "rejected", rejected_json(r, a));
+    if (change) {
+        json_t *changed = json_object();
+        json_object_set_new(changed, "rows", json_integer(r->change.rows));
+        json_object_set_new(changed, "matched", json_integer(r->change.matched));
+        json_object_set_new(j, "changed", changed);
+    }
     return j;
 }
 
@@ -264,6 +296,7 @@ enum err_code ingest_file(struct call *c, struct err *err) {
     http_on_cancel(c->http, upload_cancel, u->upload);
     TRY(ingest_finish(u->upload, c->arena, &result, err));
     http_on_cancel(c->http, NULL, NULL);
-    api_json_tree(c, result.written.created ? 201 : 200, ingested_json(&result, c->arena));
+    api_json_tree(c, result.written.created ? 201 : 200,
+                  ingested_json(&result, u->request.change != INGEST_WRITE, c->arena));
     return ERR_OK;
 }

@@ -44,6 +44,8 @@ static void catalog_changed(void *ctx, struct str key, uint64_t version, const j
         }
     } else if (str_starts(key, TOKEN_PREFIX)) {
         catalog_token_index(c, str_slice(key, TOKEN_PREFIX.len, key.len), value);
+    } else if (str_starts(key, IDEMPOTENCY_PREFIX)) {
+        catalog_idempotency_index(c, key, value);
     }
 }
 
@@ -105,6 +107,7 @@ void catalog_close(struct catalog *c) {
     store_close(c->primary.store);
     name_list_release(&c->datasets);
     catalog_token_index_release(c);
+    catalog_idempotency_index_release(c);
     pthread_mutex_destroy(&c->lock);
     free(c->uri);
     free(c);

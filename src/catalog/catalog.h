@@ -87,9 +87,11 @@ struct catalog_datasets {
 void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struct arena *a,
                           struct catalog_datasets *ret);
 size_t catalog_dataset_count(struct catalog *c);
-// Creates (version 0) or replaces the entry. ERR_CONFLICT when somebody was quicker.
+// Creates (version 0) or replaces the entry, and with it, in the same transaction, whatever extras
+// (an array of changes, see catalog_idempotency_changes; NULL: none) holds. ERR_CONFLICT when
+// somebody was quicker.
 MUST_CHECK enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_dataset *d,
-                                             const struct catalog_author *who,
+                                             const struct catalog_author *who, const json_t *extras,
                                              uint64_t *ret_version, struct err *err);
 MUST_CHECK enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dataset *d,
                                                 struct str to, const struct catalog_author *who,
@@ -97,6 +99,23 @@ MUST_CHECK enum err_code catalog_dataset_rename(struct catalog *c, const struct 
 MUST_CHECK enum err_code catalog_dataset_drop(struct catalog *c, const struct catalog_dataset *d,
                                               const struct catalog_author *who, uint64_t *ret_seq,
                                               struct err *err);
+
+// Requests that may be sent twice: what became of one is kept under its Idempotency-Key for a day,
+// by the very transaction that carried it out. The key is kept as a hash.
+#define CATALOG_IDEMPOTENCY_US (INT64_C(24) * 3600 * 1000000)
+struct catalog_idempotency {
+    struct str principal, key;
+    struct str request_sha256; // hex: of what was asked for
+    const json_t *outcome;
+};
+// What became of the request: a new reference in *ret, or NULL if it was not carried out yet.
+// ERR_CONFLICT when the key came with another request.
+MUST_CHECK enum err_code catalog_idempotency_find(struct catalog *c,
+                                                  const struct catalog_idempotency *i, json_t **ret,
+                                                  struct err *err);
+// Adds to an array of changes: the outcome, and the removal of some that have expired.
+void catalog_idempotency_changes(struct catalog *c, const struct catalog_idempotency *i,
+                                 json_t *changes);
 
 // Tokens: "tarn_" + 43 base62 characters (256 bits) + "_" + 6 of CRC-32, for leak scanners; only
 // its SHA-256 is kept.

@@ -165,13 +165,16 @@ size_t catalog_dataset_count(struct catalog *c) {
 }
 
 enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_dataset *d,
-                                  const struct catalog_author *who, uint64_t *ret_version,
-                                  struct err *err) {
+                                  const struct catalog_author *who, const json_t *extras,
+                                  uint64_t *ret_version, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     TRY(catalog_check_name(d->name, err));
     json_t *changes = json_array();
     json_array_append_new(changes,
                           catalog_change(dataset_key(d->name, &a), d->version, dataset_json(d)));
+    for (size_t i = 0; i < json_array_size(extras); i++) {
+        json_array_append(changes, json_array_get(extras, i));
+    }
     struct txn_outcome outcome;
     TRY(catalog_commit(c, who, dataset_target(d->name, &a), changes, &outcome, err));
     *ret_version = outcome.seq;

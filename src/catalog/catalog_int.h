@@ -18,18 +18,27 @@ struct token_entry {
     char *id;
 };
 
+// When an outcome kept under an idempotency key may go.
+struct expiry {
+    char *key; // of the entity
+    int64_t expires_us;
+};
+
 struct catalog {
     struct catalog_bucket primary;
     struct txlog *log;
     char *uri;
-    pthread_mutex_t lock; // guards datasets, tokens; taken inside the log's lock, never around it
+    pthread_mutex_t lock; // guards all below; taken inside the log's lock, never around it
     struct name_list datasets;
     struct token_entry *tokens;
     size_t token_count, token_cap;
+    struct expiry *expiries; // oldest first
+    size_t expiry_count, expiry_cap;
 };
 
 #define DATASET_PREFIX STR("dataset:")
 #define TOKEN_PREFIX STR("token:")
+#define IDEMPOTENCY_PREFIX STR("idempotency:")
 
 // One change of a transaction, as a new reference. value is taken over; NULL deletes.
 json_t *catalog_change(struct str entity, uint64_t expect, json_t *value);
@@ -46,3 +55,6 @@ void name_list_release(struct name_list *l);
 
 void catalog_token_index(struct catalog *c, struct str id, const json_t *value);
 void catalog_token_index_release(struct catalog *c);
+
+void catalog_idempotency_index(struct catalog *c, struct str key, const json_t *value);
+void catalog_idempotency_index_release(struct catalog *c);

@@ -108,7 +108,7 @@ static struct catalog_dataset sample(const char *name) {
 static uint64_t put(struct catalog *c, const char *name) {
     struct catalog_dataset d = sample(name);
     uint64_t version = 0;
-    OK(catalog_dataset_put(c, &d, &author, &version, &err));
+    OK(catalog_dataset_put(c, &d, &author, NULL, &version, &err));
     return version;
 }
 
@@ -208,13 +208,13 @@ static void a_change_must_expect_the_version_that_is_there(void **state) {
     uint64_t first = put(c, "flights");
     struct catalog_dataset d = sample("flights");
     uint64_t version = 0;
-    assert_int_equal(catalog_dataset_put(c, &d, &author, &version, &err), ERR_CONFLICT);
+    assert_int_equal(catalog_dataset_put(c, &d, &author, NULL, &version, &err), ERR_CONFLICT);
     d.version = first;
     d.rows = 1;
-    OK(catalog_dataset_put(c, &d, &author, &version, &err));
+    OK(catalog_dataset_put(c, &d, &author, NULL, &version, &err));
     assert_true(version > first);
     d.rows = 2;
-    assert_int_equal(catalog_dataset_put(c, &d, &author, &version, &err), ERR_CONFLICT);
+    assert_int_equal(catalog_dataset_put(c, &d, &author, NULL, &version, &err), ERR_CONFLICT);
     assert_int_equal(catalog_dataset_drop(c, &d, &author, &version, &err), ERR_CONFLICT);
     assert_int_equal(catalog_dataset_rename(c, &d, STR("other"), &author, &version, &err),
                      ERR_CONFLICT);
@@ -308,7 +308,7 @@ static void *put_share(void *arg) {
         (void)snprintf(name, sizeof(name), "d%05d", (i * 1237) % COUNT);
         struct catalog_dataset d = sample(name);
         uint64_t version;
-        CHECK(catalog_dataset_put(w->catalog, &d, &author, &version, &err) == ERR_OK);
+        CHECK(catalog_dataset_put(w->catalog, &d, &author, NULL, &version, &err) == ERR_OK);
     }
     return NULL;
 }
@@ -366,10 +366,10 @@ static void two_catalogs_on_one_folder_see_each_other(void **state) {
     struct catalog_dataset d = get(two, "flights");
     uint64_t version = 0;
     d.rows = 7;
-    OK(catalog_dataset_put(two, &d, &author, &version, &err));
+    OK(catalog_dataset_put(two, &d, &author, NULL, &version, &err));
     // The first one still expects its own version: it must lose, and then know the newer one.
     struct catalog_dataset stale = get(one, "flights");
-    assert_int_equal(catalog_dataset_put(one, &stale, &author, &version, &err), ERR_CONFLICT);
+    assert_int_equal(catalog_dataset_put(one, &stale, &author, NULL, &version, &err), ERR_CONFLICT);
     assert_int_equal(get(one, "flights").rows, 7);
     put(two, "other");
     OK(catalog_dataset_drop(
@@ -589,7 +589,7 @@ static void *put_and_list(void *arg) {
         (void)snprintf(name, sizeof(name), "t%d_%zu", w->number, i);
         struct catalog_dataset d = sample(name);
         uint64_t version;
-        CHECK(catalog_dataset_put(w->catalog, &d, &author, &version, &err) == ERR_OK);
+        CHECK(catalog_dataset_put(w->catalog, &d, &author, NULL, &version, &err) == ERR_OK);
         DEFER(arena_release) struct arena a = ARENA(1 << 24);
         struct catalog_datasets page;
         catalog_dataset_list(w->catalog, STR_NONE, 1000, &a, &page);

@@ -78,6 +78,7 @@ enum err_code ingest_open(const struct config *c, struct tables *t, struct engin
     struct ingest *i = xcalloc(1, sizeof(*i));
     *i = (struct ingest){.config = c, .tables = t, .engine = e, .arena = ARENA(1 << 20)};
     CHECK(pthread_mutex_init(&i->lock, NULL) == 0);
+    threads_cond_init(&i->delta_done);
     i->spool = arena_printf(&i->arena, STR_FMT "/spool", STR_ARG(c->server_data));
     i->rejects = arena_printf(&i->arena, STR_FMT "/rejects", STR_ARG(i->spool));
     const struct str data = {arena_cstr(&i->arena, c->server_data), c->server_data.len};
@@ -98,7 +99,8 @@ void ingest_close(struct ingest *i) {
     if (!i) {
         return;
     }
-    CHECK(i->running == 0);
+    CHECK(i->running == 0 && i->deltas == NULL);
+    (void)pthread_cond_destroy(&i->delta_done);
     (void)pthread_mutex_destroy(&i->lock);
     arena_release(&i->arena);
     free(i);
@@ -107,9 +109,9 @@ void ingest_close(struct ingest *i) {
 static void copy_request(const struct ingest_request *r, struct arena *a,
                          struct ingest_request *ret) {
     *ret = *r;
-    struct str *texts[] = {&ret->dataset,   &ret->bucket,     &ret->filename,
-                           &ret->delimiter, &ret->quote,      &ret->encoding,
-                           &ret->who.actor, &ret->who.action, &ret->who.reason};
+    struct str *texts[] = {&ret->dataset,    &ret->bucket,    &ret->filename, &ret->delimiter,
+                           &ret->quote,      &ret->encoding,  &ret->keys,     &ret->who.actor,
+                           &ret->who.action, &ret->who.reason};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         *texts[i] = arena_str(a, *texts[i]);
     }
@@ -284,9 +286,8 @@ static bool is_hint(struct str rest) {
     return false;
 }
 
-void upload_clean_message(const struct ingest_upload *u, struct err *err) {
+void ingest_clean_message(struct str folder, struct str name, struct err *err) {
     const struct str msg = str_from(err->msg);
-    const struct str name = u->request.filename.len > 0 ? u->request.filename : STR("the file");
     DEFER(buf_release) struct buf out = BUF(sizeof(err->msg) * 2);
     size_t at = 0;
     while (at < msg.len) {
@@ -294,13 +295,13 @@ void upload_clean_message(const struct ingest_upload *u, struct err *err) {
         if (is_hint(rest)) {
             break;
         }
-        if (!str_starts(rest, u->folder)) {
+        if (!str_starts(rest, folder)) {
             buf_add_char(&out, rest.ptr[0] == '\n' ? ' ' : rest.ptr[0]);
             at++;
             continue;
         }
         buf_add_str(&out, name);
-        at += u->folder.len;
+        at += folder.len;
         while (at < msg.len && !strchr("\"' :,\n", msg.ptr[at])) {
             at++;
         }
@@ -317,9 +318,48 @@ void upload_clean_message(const struct ingest_upload *u, struct err *err) {
     err->msg[len] = '\0';
 }
 
+// The names in "a, b".
+static size_t split_keys(struct str text, struct arena *a, struct str **ret) {
+    struct str key;
+    size_t count = 0;
+    size_t cap = 0;
+    while (str_cut(&text, ',', &key)) {
+        *ret = arena_grow(a, *ret, &cap, count + 1, sizeof(**ret));
+        (*ret)[count++] = str_trim(key);
+    }
+    return count;
+}
+
+static enum err_code change_rows(struct ingest_upload *u, struct str source, struct arena *a,
+                                 struct table_written *ret, struct err *err) {
+    const struct ingest_request *r = &u->request;
+    struct str *keys = NULL;
+    const size_t key_count = split_keys(r->keys, a, &keys);
+    const struct table_delta d = {
+        .dataset = r->dataset,
+        .mode = r->change == INGEST_UPSERT ? TABLE_DELTA_UPSERT : TABLE_DELTA_DELETE,
+        .keys = keys,
+        .key_count = key_count,
+        .source = source,
+        .last_wins = r->last_wins,
+        .evolve = r->evolve,
+        .who = r->who,
+        .session = u->session,
+    };
+    struct table_delta_done done;
+    TRY(table_delta(u->ingest->tables, &d, a, &done, err));
+    u->changed = done.batches[0];
+    *ret =
+        (struct table_written){.dataset = done.dataset, .schema = done.schema, .rows = done.added};
+    return ERR_OK;
+}
+
 enum err_code upload_write(struct ingest_upload *u, struct str source, struct str sha256,
                            struct arena *a, struct table_written *ret, struct err *err) {
     TRY(upload_check(u, err));
+    if (u->request.change != INGEST_WRITE) {
+        return change_rows(u, source, a, ret, err);
+    }
     const struct table_write w = {
         .dataset = u->request.dataset,
         .bucket = u->request.bucket,
@@ -490,6 +530,7 @@ static void fill_result(struct ingest_upload *u, struct arena *a, struct ingest_
     ret->format = u->format;
     ret->bytes_received = u->received;
     ret->rejected = u->rejected;
+    ret->change = u->changed;
     ret->first_count = u->first_count;
     ret->first = arena_array(a, u->first_count, sizeof(*ret->first));
     for (size_t i = 0; i < u->first_count; i++) {
@@ -511,7 +552,8 @@ enum err_code ingest_finish(struct ingest_upload *u, struct arena *a, struct ing
     struct err later = ERR_NONE;
     const enum err_code ended = rejects_end(u, code == ERR_OK, &later);
     if (code != ERR_OK) {
-        upload_clean_message(u, err);
+        ingest_clean_message(
+            u->folder, u->request.filename.len > 0 ? u->request.filename : STR("the file"), err);
         if (code == ERR_CANCELLED || atomic_load(&u->cancel.set)) {
             code = err_set(err, ERR_CANCELLED, "the ingest was cancelled");
         }

@@ -28,6 +28,13 @@ enum ingest_format {
 };
 bool ingest_format_parse(struct str text, enum ingest_format *ret);
 
+// What a file's rows do to a dataset beyond being written to it.
+enum ingest_change {
+    INGEST_WRITE,  // as mode says
+    INGEST_UPSERT, // take the place of rows with their keys; mode is TABLE_APPEND
+    INGEST_DELETE, // take away rows with their keys; mode is TABLE_APPEND
+};
+
 enum ingest_tri { INGEST_DETECT, INGEST_YES, INGEST_NO };
 
 struct ingest_request {
@@ -35,6 +42,9 @@ struct ingest_request {
     struct str filename; // as the client calls it: for detection and messages; may be empty
     enum ingest_format format;
     enum table_mode mode;
+    enum ingest_change change;
+    struct str keys; // of a change: columns, with commas between
+    bool last_wins;  // of a change: of rows with one key the last one counts
     bool evolve;
     bool reject;            // on_error=reject: keep the good rows
     enum ingest_tri header; // CSV, TSV
@@ -54,8 +64,9 @@ struct ingest_result {
     struct table_written written;
     enum ingest_format format;
     int64_t bytes_received;
-    int64_t rejected;            // rows
-    struct ingest_reject *first; // up to 10 of them
+    int64_t rejected;                // rows
+    struct table_delta_batch change; // of a change
+    struct ingest_reject *first;     // up to 10 of them
     size_t first_count;
     struct str rejects_id; // for ingest_rejects_path; empty when there are none
     int64_t duration_us;
@@ -86,3 +97,29 @@ void ingest_end(struct ingest_upload *u); // takes NULL; removes the spool folde
 // of them. ERR_NOT_FOUND afterwards.
 MUST_CHECK enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct arena *a,
                                              struct str *ret, struct err *err);
+
+// Rows as JSON objects, changed at once: small, many, from many callers. Those that wait together
+// for one dataset become one commit, and each caller gets the outcome of its own rows. The types
+// are the dataset's; a value that does not fit exactly is refused.
+struct ingest_delta {
+    struct str dataset;
+    enum table_delta_mode mode; // APPEND, UPSERT or DELETE
+    const struct str *keys;     // columns
+    size_t key_count;
+    bool last_wins;
+    const json_t *rows; // array of objects
+    struct catalog_author who;
+    struct str idempotency_key; // empty: none
+    struct str request_sha256;  // hex, of what was asked for; with the key
+};
+struct ingest_delta_done {
+    struct str dataset;  // its name as it is
+    int64_t snapshot_id; // 0: nothing had to change
+    struct table_delta_batch rows;
+    bool replayed; // it had been done before, under this idempotency key
+    int64_t duration_us;
+};
+// Errors as table_delta; ERR_DATA names the row (from 1) and the column.
+MUST_CHECK enum err_code ingest_delta(struct ingest *i, const struct ingest_delta *d,
+                                      struct arena *a, struct ingest_delta_done *ret,
+                                      struct err *err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/threads.h"
 #include "ingest/ingest.h"
 
 #define INGEST_COLUMNS_MAX 10000
@@ -50,8 +51,10 @@ struct ingest {
     struct str spool;   // <data>/spool
     struct str rejects; // <data>/spool/rejects
     struct arena arena;
-    pthread_mutex_t lock; // guards running
+    pthread_mutex_t lock; // guards everything below
     int64_t running;
+    struct delta_queue *deltas; // by dataset; those with callers in them
+    pthread_cond_t delta_done;
 };
 
 struct ingest_upload {
@@ -74,6 +77,7 @@ struct ingest_upload {
     struct cancel cancel;
     pthread_mutex_t lock; // guards session
     struct session *session;
+    struct table_delta_batch changed;
     // The bad rows.
     int64_t rejected;
     struct ingest_reject first[INGEST_FIRST_MAX];
@@ -86,8 +90,8 @@ struct ingest_upload {
 MUST_CHECK enum err_code upload_check(struct ingest_upload *u, struct err *err);
 // Path of a file in the upload's folder.
 struct str upload_path(struct ingest_upload *u, const char *name);
-// Takes the paths of the server out of a message.
-void upload_clean_message(const struct ingest_upload *u, struct err *err);
+// Takes the paths of the server out of a message: what lies in the folder is called `name`.
+void ingest_clean_message(struct str folder, struct str name, struct err *err);
 // Writes the source into the dataset. Failures of the reader come as ERR_SQL.
 MUST_CHECK enum err_code upload_write(struct ingest_upload *u, struct str source, struct str sha256,
                                       struct arena *a, struct table_written *ret, struct err *err);

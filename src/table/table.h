@@ -34,6 +34,7 @@ struct tables_options {
 
 struct tables *tables_new(struct catalog *c, struct engine *e, const struct tables_options *o);
 void tables_free(struct tables *t); // takes NULL
+struct catalog *tables_catalog(struct tables *t);
 
 // One dataset at one snapshot. Lives in the arena, which keeps what it points to in the cache.
 struct table_pin {
@@ -140,7 +141,7 @@ struct table_change_sql {
 // What became of one caller's rows.
 struct table_delta_batch {
     int64_t rows;    // that were sent
-    int64_t matched; // keys that were there already
+    int64_t matched; // of them, by key, there already
 };
 struct table_delta_done {
     struct catalog_dataset dataset; // as it is now
@@ -176,7 +177,10 @@ struct table_delta {
     // stands behind FROM for the rows that come. Both queries see the state before the change.
     enum err_code (*places)(void *ctx, const struct table_pin *base, struct arena *a,
                             struct table_change_sql *ret, struct err *err);
-    void *ctx;
+    // Further changes of the catalog's transaction, from what is about to be committed: an array,
+    // as a new reference, or NULL. May be NULL.
+    json_t *(*extras)(void *ctx, const struct table_delta_done *done);
+    void *ctx; // of both
     struct catalog_author who;
     struct session *session;
 };

@@ -269,7 +269,8 @@ static enum err_code put_metadata(struct table_commit *c, struct attempt *at, st
     TRY(table_object_put(c, &c->attempt, object, ice_metadata_text(at->next, c->arena), err));
     d.metadata = object;
     TRY(settle_dataset(c, at, &d, err));
-    TRY(catalog_dataset_put(c->tables->catalog, &d, &c->who, &d.version, err));
+    DEFER(json_decrefp) json_t *extras = c->extras != NULL ? c->extras(c) : NULL;
+    TRY(catalog_dataset_put(c->tables->catalog, &d, &c->who, extras, &d.version, err));
     c->after = d;
     c->metadata = at->next;
     return ERR_OK;

@@ -49,6 +49,9 @@ struct table_commit {
     struct catalog_author who;
     struct str source_sha256; // noted with the dataset where the edit removes all or it is new
     enum err_code (*prepare)(struct table_commit *c, struct table_edit *e, struct err *err);
+    // Further changes of the catalog's transaction: an array, as a new reference. May be NULL, and
+    // may give NULL. The snapshot is known by then.
+    json_t *(*extras)(struct table_commit *c);
     void *ctx;
     struct arena *arena;
 

@@ -400,7 +400,7 @@ static enum err_code find_by_key(struct delta *d, const struct table_pin *base, 
                    STR_ARG(ident));
     }
     *ret = arena_printf(d->arena,
-                        "SELECT s.tarn_file, s.tarn_row, d.tarn_batch FROM (" STR_FMT
+                        "SELECT s.tarn_file, s.tarn_row, d.tarn_batch, d.tarn_order FROM (" STR_FMT
                         ") s JOIN tarn_delta d ON " STR_FMT,
                         STR_ARG(table_scan_places_sql(base, &d->scan, &keys, d->arena)),
                         STR_ARG(buf_str(&on)));
@@ -414,7 +414,8 @@ static enum err_code count_matches(struct delta *d, struct err *err) {
         d->batches[i].matched = 0;
     }
     TRY(pairs_read(d,
-                   "SELECT CAST(tarn_batch AS BIGINT), count(*) FROM tarn_gone GROUP BY tarn_batch",
+                   "SELECT CAST(tarn_batch AS BIGINT), count(DISTINCT tarn_order) FROM tarn_gone "
+                   "GROUP BY tarn_batch",
                    count, &pairs, err));
     for (size_t i = 0; i < pairs.count; i++) {
         CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < count);
@@ -532,22 +533,33 @@ static void drop_temporaries(struct session *s) {
                       &none);
 }
 
+static struct table_delta_done done_of(const struct delta *d, const struct table_commit *c) {
+    return (struct table_delta_done){.snapshot_id = c->snapshot_id,
+                                     .added = has_rows(d) ? d->rows : 0,
+                                     .removed = d->removed,
+                                     .batches = d->batches};
+}
+
+static json_t *extras(struct table_commit *c) {
+    const struct delta *d = c->ctx;
+    const struct table_delta_done done = done_of(d, c);
+    return d->request->extras != NULL ? d->request->extras(d->request->ctx, &done) : NULL;
+}
+
 static enum err_code commit(struct delta *d, struct table_delta_done *ret, struct err *err) {
     struct table_commit c = {.tables = d->tables,
                              .dataset = d->write.dataset,
                              .dataset_id = d->dataset_id,
                              .who = d->request->who,
                              .prepare = prepare,
+                             .extras = extras,
                              .ctx = d,
                              .arena = d->arena};
     LOCKED(table_write_lock(d->tables, d->write.dataset));
     TRY(table_commit_run(&c, err));
-    *ret = (struct table_delta_done){.dataset = c.after,
-                                     .schema = ice_metadata_schema(c.metadata),
-                                     .snapshot_id = c.snapshot_id,
-                                     .added = has_rows(d) ? d->rows : 0,
-                                     .removed = d->removed,
-                                     .batches = d->batches};
+    *ret = done_of(d, &c);
+    ret->dataset = c.after;
+    ret->schema = ice_metadata_schema(c.metadata);
     return ERR_OK;
 }
 

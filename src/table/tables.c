@@ -38,6 +38,10 @@ void tables_free(struct tables *t) {
     free(t);
 }
 
+struct catalog *tables_catalog(struct tables *t) {
+    return t->catalog;
+}
+
 pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset) {
     // FNV-1a; without case, since a dataset answers to every spelling of its name.
     uint32_t hash = 2166136261U;

@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/scratch.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
@@ -22,6 +23,7 @@ struct api {
     struct ingest *ingest;
     struct queries *queries;
     struct http_server *http;
+    struct scratch spill;  // the engine's
     int64_t start_us;      // wall clock
     _Atomic bool draining; // /ready says no
     struct str openapi;    // the document, made once

@@ -6,6 +6,9 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+#define SEQ_HEADER "X-Tarn-Seq"
+#define SEQ_WAIT_MS 10000
+
 static bool id_is_sane(struct str id) {
     bool sane = id.len > 0 && id.len <= 64;
     for (size_t i = 0; i < id.len && sane; i++) {
@@ -80,6 +83,36 @@ static enum err_code check_query(const struct call *c, struct err *err) {
     return ERR_OK;
 }
 
+// A client that has been answered with a position of the log, here or by another server of the same
+// bucket, sends it along: what it has seen then, it sees now.
+static enum err_code wait_for_seq(struct call *c, struct err *err) {
+    struct str text;
+    uint64_t seq = 0;
+    if (c->route->permission == PERMIT_ANYONE || !http_header(c->http, SEQ_HEADER, &text)) {
+        return ERR_OK;
+    }
+    if (!str_to_u64(str_trim(text), &seq)) {
+        return err_set(err, ERR_INVALID,
+                       SEQ_HEADER " must be a number: the " SEQ_HEADER " of an earlier answer");
+    }
+    if (seq == 0) {
+        return ERR_OK;
+    }
+    if (txlog_refresh(catalog_log(c->api->catalog), seq, SEQ_WAIT_MS, err) != ERR_OK) {
+        return err_prefix(err, SEQ_HEADER ": ");
+    }
+    return ERR_OK;
+}
+
+// The position that the answer is not newer than. Not for everyone: it tells how much is written.
+static void set_seq(struct call *c) {
+    if (c->route->permission != PERMIT_ANYONE) {
+        uint64_t seq = txlog_seq(catalog_log(c->api->catalog));
+        http_set_header(c->http, SEQ_HEADER,
+                        arena_printf(c->arena, "%llu", (unsigned long long)seq));
+    }
+}
+
 static void answer_failure(struct call *c, const struct err *err) {
     if (err_http(err->code) >= 500 && err->code != ERR_BUSY) {
         log_error("failure", "code=%s at=%s:%d message=%s", err_text(err->code),
@@ -99,6 +132,7 @@ static enum err_code head(struct call *c, struct err *err) {
     c->param = match.param;
     TRY(permit(c, err));
     TRY(check_query(c, err));
+    TRY(wait_for_seq(c, err));
     if (c->route->begin != NULL) {
         return c->route->begin(c, err);
     }
@@ -124,6 +158,7 @@ static void on_handle(void *ctx, struct http_request *r) {
     if (c->route->handle(c, &err) != ERR_OK) {
         answer_failure(c, &err);
     }
+    set_seq(c);
 }
 
 static void on_fail(void *ctx, struct http_request *r, const struct err *e) {

@@ -46,6 +46,11 @@ static json_t *parameters(const struct route *r, struct arena *a) {
     for (const struct route_query *q = r->query; q != NULL && q->name != NULL; q++) {
         json_array_append_new(list, parameter("query", q->name, q->type, q->help));
     }
+    if (r->permission != PERMIT_ANYONE) {
+        json_array_append_new(list, parameter("header", "X-Tarn-Seq", "integer",
+                                              "The X-Tarn-Seq of an earlier answer: wait until "
+                                              "what it told of is seen here too."));
+    }
     return list;
 }
 

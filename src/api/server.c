@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -18,6 +19,7 @@
 #include "api/demo_load.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/scratch.h"
 #include "base/version.h"
 
 #define REQUEST_ARENA_MAX (256 << 20)
@@ -45,11 +47,15 @@ static enum err_code check_exposure(const struct config *c, struct err *err) {
                    STR_ARG(c->server_listen));
 }
 
+// The engine names its spill files without regard to other processes, so each has its own folder.
 static enum err_code open_engine(struct api *api, struct arena *a, struct err *err) {
     const struct config *c = api->config;
     struct engine_options o = {.threads = (int)c->engine_threads, .memory_bytes = c->engine_memory};
-    TRY(make_folder(c->server_data, "cache", a, &o.temp_dir, err));
-    TRY(make_folder(o.temp_dir, "spill", a, &o.temp_dir, err));
+    struct str cache;
+    TRY(make_folder(c->server_data, "cache", a, &cache, err));
+    scratch_clean(cache, STR("spill-"));
+    TRY(scratch_make(cache, STR("spill-"), &api->spill, err));
+    o.temp_dir = str_from(api->spill.path);
     return engine_open(&o, &api->engine, err);
 }
 
@@ -71,41 +77,52 @@ static void close_parts(struct api *api) {
     ingest_close(api->ingest);
     tables_free(api->tables);
     engine_close(api->engine);
+    scratch_remove(&api->spill);
     catalog_close(api->catalog);
 }
 
 // Writes the token where its owner finds it and nobody else can read it.
-static enum err_code write_token_file(const char *path, struct str token, struct err *err) {
-    DEFER(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+static enum err_code write_token_file(int folder, struct str token, struct err *err) {
+    DEFER(closep)
+    int fd =
+        openat(folder, "admin.token", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fchmod(fd, 0600) != 0) {
-        return err_errno(err, "cannot write \"%s\"", path);
+        return err_errno(err, "cannot write admin.token in the data folder");
     }
     char line[256];
     int len = snprintf(line, sizeof(line), STR_FMT "\n", STR_ARG(token));
-    if (write(fd, line, (size_t)len) != len || fsync(fd) != 0) {
-        return err_errno(err, "cannot write \"%s\"", path);
+    if (write(fd, line, (size_t)len) != len || fsync(fd) != 0 || fsync(folder) != 0) {
+        return err_errno(err, "cannot write admin.token in the data folder");
     }
     return ERR_OK;
 }
 
-// The first start makes one admin token. *ret is empty when there are tokens already.
+// The first start makes one admin token. *ret is empty when there are tokens already. Of several
+// servers that start at once one makes it, and it is in its file before it is valid: one that is
+// killed meanwhile leaves nobody outside.
 static enum err_code first_token(struct api *api, struct arena *a, struct str *ret,
                                  struct err *err) {
     struct catalog_token *tokens;
     size_t count;
     *ret = STR_NONE;
+    const char *data = arena_cstr(a, api->config->server_data);
+    DEFER(closep) int folder = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 || flock(folder, LOCK_EX) != 0) {
+        return err_errno(err, "cannot lock the folder \"%s\"", data);
+    }
+    TRY(txlog_refresh(catalog_log(api->catalog), 0, 0, err));
     catalog_token_list(api->catalog, a, &tokens, &count);
     if (count > 0) {
         return ERR_OK;
     }
     struct str role = STR("admin");
-    struct catalog_token t = {.principal = STR("admin"), .roles = &role, .role_count = 1};
+    struct catalog_token t = {
+        .principal = STR("admin"), .roles = &role, .role_count = 1, .text = catalog_token_text(a)};
     struct catalog_author who = {
         .actor = STR("server"), .action = STR("token.create"), .reason = STR("first start")};
     struct catalog_token_made made;
+    TRY(write_token_file(folder, t.text, err));
     TRY(catalog_token_create(api->catalog, &t, &who, a, &made, err));
-    struct str path = arena_printf(a, STR_FMT "/admin.token", STR_ARG(api->config->server_data));
-    TRY(write_token_file(path.ptr, made.text, err));
     *ret = made.text;
     return ERR_OK;
 }

@@ -43,6 +43,7 @@ struct catalog_dataset {
 struct catalog_token {
     struct str id, principal;
     struct str sha256; // hex, of the whole token text
+    struct str text;   // for create alone, from catalog_token_text; empty: a new one
     struct str *roles;
     size_t role_count;
     int64_t created_us, expires_us; // expires 0: never
@@ -119,6 +120,8 @@ void catalog_idempotency_changes(struct catalog *c, const struct catalog_idempot
 
 // Tokens: "tarn_" + 43 base62 characters (256 bits) + "_" + 6 of CRC-32, for leak scanners; only
 // its SHA-256 is kept.
+// For who must keep the text before the token is valid.
+struct str catalog_token_text(struct arena *a);
 struct catalog_token_made {
     struct str id;
     struct str text; // to be shown once

@@ -124,16 +124,19 @@ static struct str token_key(struct str id, struct arena *a) {
     return arena_printf(a, "token:" STR_FMT, STR_ARG(id));
 }
 
+struct str catalog_token_text(struct arena *a) {
+    struct str body =
+        arena_printf(a, TOKEN_START STR_FMT, STR_ARG(random_text(TOKEN_RANDOM_BYTES, a)));
+    return arena_printf(a, STR_FMT "_" STR_FMT, STR_ARG(body), STR_ARG(token_check_text(body, a)));
+}
+
 enum err_code catalog_token_create(struct catalog *c, const struct catalog_token *t,
                                    const struct catalog_author *who, struct arena *a,
                                    struct catalog_token_made *ret, struct err *err) {
     if (t->principal.len == 0 || t->principal.len > 128 || !str_is_utf8(t->principal)) {
         return err_set(err, ERR_INVALID, "a token's principal has 1 to 128 bytes of UTF-8");
     }
-    struct str body =
-        arena_printf(a, TOKEN_START STR_FMT, STR_ARG(random_text(TOKEN_RANDOM_BYTES, a)));
-    struct str check = token_check_text(body, a);
-    struct str text = arena_printf(a, STR_FMT "_" STR_FMT, STR_ARG(body), STR_ARG(check));
+    struct str text = t->text.len != 0 ? t->text : catalog_token_text(a);
     struct catalog_token made = *t;
     made.id = id_new(a);
     made.sha256 = hex_sha256(sha256(text), a);

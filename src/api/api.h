@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
+#include "jobs/jobs.h"
 #include "query/query.h"
 #include "table/table.h"
 
@@ -22,6 +23,7 @@ struct api {
     struct tables *tables;
     struct ingest *ingest;
     struct queries *queries;
+    struct jobs *jobs;
     struct http_server *http;
     struct scratch spill;  // the engine's
     int64_t start_us;      // wall clock
@@ -94,6 +96,10 @@ MUST_CHECK enum err_code api_query_flag(struct call *c, const char *name, bool *
                                         struct err *err);
 json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
 struct catalog_author api_author(const struct call *c, const char *action);
+// Does the work and answers with its result: the client waits, or, if it sent "Prefer:
+// respond-async", gets 202 and the Location of a job at once. What spec->ctx points to must not
+// live in the request; spec->release is called in any case.
+MUST_CHECK enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err);
 // [{id, name, type, required}] of a schema's columns.
 json_t *api_schema_fields(const struct ice_schema *s, struct arena *a);
 // The OpenAPI 3.1 document, from the table of routes.
@@ -121,4 +127,8 @@ enum err_code query_stop(struct call *c, struct err *err);
 enum err_code token_make(struct call *c, struct err *err);
 enum err_code token_list(struct call *c, struct err *err);
 enum err_code token_revoke(struct call *c, struct err *err);
+enum err_code job_list(struct call *c, struct err *err);
+enum err_code job_show(struct call *c, struct err *err);
+enum err_code job_stop(struct call *c, struct err *err);
+enum err_code job_events(struct call *c, struct err *err);
 enum err_code journal_list(struct call *c, struct err *err);

@@ -59,6 +59,13 @@ static enum err_code open_engine(struct api *api, struct arena *a, struct err *e
     return engine_open(&o, &api->engine, err);
 }
 
+static void open_jobs(struct api *api) {
+    const struct config *c = api->config;
+    const struct jobs_options o = {
+        .workers = c->jobs_workers, .queued_max = c->jobs_queued_max, .kept_max = c->jobs_kept_max};
+    api->jobs = jobs_new(&o);
+}
+
 static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
     const struct config *c = api->config;
     struct tables_options t = {.target_bytes = c->ingest_target_file,
@@ -68,11 +75,14 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     TRY(open_engine(api, a, err));
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
-    return queries_open(c, api->tables, api->engine, &api->queries, err);
+    TRY(queries_open(c, api->tables, api->engine, &api->queries, err));
+    open_jobs(api);
+    return ERR_OK;
 }
 
 static void close_parts(struct api *api) {
     http_server_close(api->http);
+    jobs_close(api->jobs);
     queries_close(api->queries);
     ingest_close(api->ingest);
     tables_free(api->tables);
@@ -213,6 +223,7 @@ static void drain(struct api *api, int signals) {
     int64_t start = clock_mono_us();
     log_info("stop", "draining=true timeout_ms=%lld", (long long)api->config->http_drain_timeout);
     api->draining = true;
+    jobs_stop(api->jobs);
     pthread_t watcher = threads_start("drain", drain_watch, &d);
     bool clean = http_server_drain(api->http, api->config->http_drain_timeout);
     d.over = true;

@@ -45,6 +45,9 @@
     X(ingest, unpacked_max, size, "256G", 1048576, 1099511627776000, "Bytes after unpacking.")     \
     X(ingest, target_file, size, "256M", 1048576, 4294967296, "Aimed size of a data file.")        \
     X(ingest, rejects_max, count, "10000", 0, 1000000, "Bad rows that on_error=reject keeps.")     \
+    X(jobs, workers, count, "2", 1, 64, "Jobs that run at once.")                                  \
+    X(jobs, queued_max, count, "1000", 1, 100000, "Jobs that wait to run.")                        \
+    X(jobs, kept_max, count, "1000", 1, 100000, "Jobs that ended and are still shown.")            \
     X(catalog, checkpoint_every, count, "200", 1, 1000000, "Log records between checkpoints.")     \
     X(catalog, poll_interval, time_ms, "1s", 10, 60000, "How often the log is looked at.")
 

@@ -65,17 +65,20 @@ static enum err_code temp_open(struct store_folder *f, struct temp *ret, struct 
     return err_set(err, ERR_IO, "files in \"%s/.tmp\" keep disappearing", f->root);
 }
 
-// A file without an owner: nobody holds its lock.
-static bool is_leftover(struct store_folder *f, const char *name) {
+// Removes a file without an owner: nobody holds its lock. We hold it until the file is gone, so
+// that an owner who has made but not yet locked it finds it gone when the lock is its own.
+static void remove_leftover(struct store_folder *f, const char *name) {
     struct stat st;
     DEFER(closep) int fd = openat(f->tmp_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return false;
+        return;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        return true;
+    const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && (errno == EWOULDBLOCK || st.st_mtime + UNLOCKABLE_AGE_MAX_S >= time(NULL))) {
+        return;
     }
-    return errno != EWOULDBLOCK && st.st_mtime + UNLOCKABLE_AGE_MAX_S < time(NULL);
+    log_debug("store_leftover_removed", "name=%s", log_quote(str_from(name)));
+    (void)unlinkat(f->tmp_fd, name, 0);
 }
 
 static void dir_closep(DIR **dir) {
@@ -92,9 +95,8 @@ void folder_clean_tmp(struct store_folder *f) {
         return;
     }
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        if (entry->d_name[0] != '.' && is_leftover(f, entry->d_name)) {
-            log_debug("store_leftover_removed", "name=%s", log_quote(str_from(entry->d_name)));
-            (void)unlinkat(f->tmp_fd, entry->d_name, 0);
+        if (entry->d_name[0] != '.') {
+            remove_leftover(f, entry->d_name);
         }
     }
 }

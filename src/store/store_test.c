@@ -536,6 +536,34 @@ static pid_t put_in_child(struct fixture *f, int (*flush)(int fd)) {
     return child;
 }
 
+// Other processes open the folder, and clean it, over and over while this one writes.
+static void a_write_under_way_is_no_leftover(void **state) {
+    struct fixture *f = *state;
+    const char *root = path_in(f, "root");
+    pid_t openers[4];
+    for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+        openers[i] = fork();
+        while (openers[i] == 0) {
+            store_close(open_folder(root));
+        }
+    }
+    int failures = 0;
+    struct err err = ERR_NONE;
+    for (int i = 0; i < 400; i++) {
+        const enum err_code code = store_put(f->store, STR("busy"), STR("x"), &err);
+        failures += code != ERR_OK ? 1 : 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+        int status = 0;
+        assert_int_equal(kill(openers[i], SIGKILL), 0);
+        assert_int_equal(waitpid(openers[i], &status, 0), openers[i]);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    }
+    if (failures > 0) {
+        fail_msg("%d writes failed: %s", failures, err.msg);
+    }
+}
+
 static void leftovers_of_the_dead_are_removed(void **state) {
     struct fixture *f = *state;
     pid_t dead = put_in_child(f, flush_and_stop);
@@ -713,6 +741,7 @@ int main(void) {
         failures += run_contract(&kinds[i]);
     }
     const struct CMUnitTest folder_only[] = {
+        cmocka_unit_test_setup_teardown(a_write_under_way_is_no_leftover, set_up, fixture_close),
         cmocka_unit_test_setup_teardown(leftovers_of_the_dead_are_removed, set_up, fixture_close),
         cmocka_unit_test_setup_teardown(a_failed_flush_ends_all_writes, set_up, fixture_close),
     };

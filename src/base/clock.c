@@ -57,6 +57,10 @@ static int64_t days_from_date(struct date d) {
     return era * 146097 + day_of_era - 719468; // from 0000-03-01 to 1970-01-01
 }
 
+int64_t clock_days(int year, int month, int day) {
+    return days_from_date((struct date){year, month, day});
+}
+
 static struct date date_from_days(int64_t days) {
     const int64_t shifted = days + 719468;
     const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;

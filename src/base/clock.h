@@ -11,6 +11,9 @@ int64_t clock_wall_us(void); // microseconds since 1970, UTC
 int64_t clock_mono_us(void); // never goes back; only differences mean something
 int64_t clock_cpu_us(void);  // CPU time of this thread
 
+// Days since 1970 of a day in the Gregorian calendar; it must be one.
+int64_t clock_days(int year, int month, int day);
+
 // Tests: replaces the wall clock; NULL puts the real one back.
 void clock_set_wall(int64_t (*fn)(void));
 

@@ -100,6 +100,18 @@ int64_t engine_live_add(struct engine *e, const struct engine_live_file *files, 
 void engine_live_remove(struct engine *e, int64_t id);
 int64_t engine_live_key(int64_t id, size_t first);
 
+// A function of the server's own statements that reads text: name(VARCHAR) is the value that `read`
+// makes of it, and NULL for NULL. A text that `read` refuses ends the statement with ERR_SQL. It is
+// called from any thread. The struct is borrowed for the engine's life.
+struct engine_reader {
+    const char *name;
+    enum vec_kind kind; // BOOL, INT64, DOUBLE, DATE, TIME, TIMESTAMP or TIMESTAMPTZ
+    // Into *ret as vec.h lays the kind out.
+    bool (*read)(struct str text, void *ret);
+};
+MUST_CHECK enum err_code engine_reader_add(struct engine *e, const struct engine_reader *r,
+                                           struct err *err);
+
 // COPY (select) TO path as Parquet, with the file's statistics.
 struct engine_column_stats {
     struct str path;   // "a", "st.x", "l.list.element": the parts with dots between

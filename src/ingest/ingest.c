@@ -85,6 +85,7 @@ enum err_code ingest_open(const struct config *c, struct tables *t, struct engin
     enum err_code code = make_folder(data, err);
     code = code == ERR_OK ? make_folder(i->spool, err) : code;
     code = code == ERR_OK ? make_folder(i->rejects, err) : code;
+    code = code == ERR_OK ? csv_readers_open(e, err) : code;
     if (code != ERR_OK) {
         ingest_close(i);
         return code;

@@ -51,6 +51,11 @@ static enum csv_kind best_kind(const struct csv_column *c, uint32_t allowed) {
     return best;
 }
 
+// A dataset's type that text must go into at once.
+static bool is_rounded(const struct ice_type *t) {
+    return t && (t->kind == ICE_FLOAT || t->kind == ICE_DECIMAL);
+}
+
 static bool has_bounds(const struct ice_type *t) {
     return t && (t->kind == ICE_INT || t->kind == ICE_DECIMAL);
 }
@@ -121,7 +126,6 @@ static void look_at(struct csv_column *c, struct str text) {
     }
     c->values++;
     uint32_t kinds = csv_kinds(text);
-    c->plain_times += text.len == 19 ? 1 : 0;
     if (kinds != 0 && has_bounds(c->target)) {
         const struct ice_type *t = c->target;
         c->fits_target += (t->kind == ICE_INT ? csv_fits_int32(text)
@@ -142,7 +146,6 @@ static void forget(struct csv_file *f) {
         memset(c->fits, 0, sizeof(c->fits));
         c->values = 0;
         c->fits_target = 0;
-        c->plain_times = 0;
     }
 }
 
@@ -323,83 +326,19 @@ enum err_code csv_sort_out(struct ingest_upload *u, struct csv_file *f, struct s
 struct source {
     struct str path;
     struct csv_dialect dialect;
-    bool sure;        // every value is known to fit
-    bool underscores; // there are some, which the engine allows in numbers
 };
 
-// SQL that is true when the text is surely of the kind. It is quick rather than generous: a value
-// that it is in doubt about costs a look at the whole file, a wrong one would cost the truth.
-static void add_check(struct buf *sql, const struct csv_column *c, const char *n,
-                      bool underscores) {
-    static const char time[] = "[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?";
-    static const char date[] = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
-    switch (c->kind) {
-    case CSV_BOOLEAN:
-        buf_printf(sql, "%s IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')", n);
-        break;
-    case CSV_INT:
-        buf_printf(sql, "CAST(CAST(%s AS %s) AS VARCHAR) = %s", n, c->narrow ? "INTEGER" : "BIGINT",
-                   n);
-        break;
-    case CSV_HUGE:
-        buf_printf(sql, "CAST(CAST(%s AS HUGEINT) AS VARCHAR) = %s", n, n);
-        break;
-    case CSV_DOUBLE:
-        // No plus, no leading zero, no more digits than a double holds. The commonest comes first.
-        buf_printf(sql,
-                   "(%s >= '1' AND %s < ':' OR %s >= '0.' AND %s < '0/' OR "
-                   "%s >= '-1' AND %s < '-:' OR %s >= '-0.' AND %s < '-0/' OR "
-                   "%s IN ('0', '-0', 'nan', 'NaN', 'inf', '-inf')) AND "
-                   "(strlen(%s) <= 15 OR contains(%s, '.'))",
-                   n, n, n, n, n, n, n, n, n, n, n);
-        if (underscores) {
-            buf_printf(sql, " AND NOT contains(%s, '_')", n);
-        }
-        break;
-    case CSV_TIMESTAMP:
-        if (c->plain_times == c->values) {
-            buf_printf(sql, "strlen(%s) = 19 AND substr(%s, 17, 1) = ':'", n, n);
-            break;
-        }
-        buf_printf(sql, "regexp_full_match(%s, '%s([ T]%s)?')", n, date, time);
-        break;
-    case CSV_TIMESTAMPTZ:
-        buf_printf(sql, "regexp_full_match(%s, '%s[ T]%s(Z|[+-][0-9]{2}(:?[0-9]{2})?)')", n, date,
-                   time);
-        break;
-    case CSV_TIME:
-        buf_printf(sql, "regexp_full_match(%s, '%s')", n, time);
-        break;
-    default: // dates
-        buf_printf(sql, "strlen(%s) = 10", n);
-    }
-}
-
-static void add_value(struct buf *sql, const struct csv_column *c, const char *n,
-                      const struct source *s) {
-    const bool sure = s->sure;
-    static const char *const formats[CSV_KIND_COUNT] = {
-        [CSV_DMY_SLASH] = "%d/%m/%Y", [CSV_MDY_SLASH] = "%m/%d/%Y", [CSV_DMY_DASH] = "%d-%m-%Y",
-        [CSV_MDY_DASH] = "%m-%d-%Y",  [CSV_DMY_DOT] = "%d.%m.%Y",
-    };
-    char value[160];
-    const char *format = formats[c->kind];
-    const char *open_trim = sure ? "trim(" : "";
-    const char *close_trim = sure ? ")" : "";
-    if (format) {
-        (void)snprintf(value, sizeof(value), "strptime(%s%s%s, '%s')", open_trim, n, close_trim,
-                       format);
+// The value of a text. A reader takes what csv_kinds takes; a type of the dataset's own is a cast
+// of what it gives, but for those that would be rounded on that way.
+static void add_value(struct buf *sql, const struct csv_column *c, const char *n) {
+    const struct engine_reader *r = csv_kind_reader(c->kind);
+    if (!r || is_rounded(c->target)) {
+        buf_printf(sql, "CAST(trim(%s) AS " STR_FMT ")", n, STR_ARG(c->sql_type));
+    } else if (str_is(c->sql_type, csv_kind_sql(c->kind))) {
+        buf_printf(sql, "%s(%s)", r->name, n);
     } else {
-        (void)snprintf(value, sizeof(value), "%s%s%s", open_trim, n, close_trim);
+        buf_printf(sql, "CAST(%s(%s) AS " STR_FMT ")", r->name, n, STR_ARG(c->sql_type));
     }
-    if (sure) {
-        buf_printf(sql, "CAST(%s AS " STR_FMT ")", value, STR_ARG(c->sql_type));
-        return;
-    }
-    buf_printf(sql, "CASE WHEN %s IS NULL OR (", n);
-    add_check(sql, c, n, s->underscores);
-    buf_printf(sql, ") THEN CAST(%s AS " STR_FMT ") ELSE error('another type') END", value,
-               STR_ARG(c->sql_type));
 }
 
 static struct str char_literal(char c, struct arena *a) {
@@ -420,7 +359,7 @@ static enum err_code source_sql(const struct csv_file *f, const struct source *s
         if (c->kind == CSV_TEXT) {
             buf_add_cstr(&sql, n);
         } else {
-            add_value(&sql, c, n, s);
+            add_value(&sql, c, n);
         }
         const struct str name = sql_ident(c->name, a);
         buf_printf(&sql, " AS " STR_FMT, STR_ARG(name));
@@ -464,7 +403,7 @@ static enum err_code find_targets(struct ingest_upload *u, struct csv_file *f, s
     return ERR_OK;
 }
 
-// Must every row be looked at before the first try?
+// Must every row be looked at before the first try? The engine's casts take more than we do.
 static bool needs_whole(const struct ingest_upload *u, const struct csv_file *f) {
     if (u->request.reject || f->faults > 0 || u->bad_utf8) {
         return true;
@@ -472,12 +411,13 @@ static bool needs_whole(const struct ingest_upload *u, const struct csv_file *f)
     for (size_t i = 0; i < f->count; i++) {
         const struct csv_column *c = &f->columns[i];
         const bool text = c->target && c->target->kind == ICE_STRING;
-        const bool decimal = c->target && c->target->kind == ICE_DECIMAL;
+        const bool cast =
+            c->kind != CSV_TEXT && (!csv_kind_reader(c->kind) || is_rounded(c->target));
         const bool dates =
             c->values > 0 &&
             (c->fits[CSV_DMY_SLASH] == c->values || c->fits[CSV_DMY_DASH] == c->values ||
              c->fits[CSV_MDY_SLASH] == c->values || c->fits[CSV_MDY_DASH] == c->values);
-        if ((c->values == 0 && !text) || decimal || c->bad_rows ||
+        if ((c->values == 0 && !text) || cast || c->bad_rows ||
             (dates && c->kind == CSV_TEXT && !text)) {
             return true;
         }
@@ -506,7 +446,7 @@ static enum err_code write_sorted(struct ingest_upload *u, struct csv_file *f, s
         return rejects_fail(u, err);
     }
     const struct csv_dialect plain = {.delimiter = ',', .quote = '"', .escape = '"'};
-    const struct source s = {.path = path, .dialect = plain, .sure = true};
+    const struct source s = {.path = path, .dialect = plain};
     struct str source = STR_NONE;
     TRY(source_sql(f, &s, a, &source, err));
     return upload_write(u, source, sha256, a, ret, err);
@@ -524,10 +464,7 @@ enum err_code csv_write(struct ingest_upload *u, struct str sha256, struct arena
         TRY(csv_types(u, &f, 0, err));
     }
     if (!has_bad_rows(&f)) {
-        const struct source s = {.path = u->path,
-                                 .dialect = f.dialect,
-                                 .sure = f.whole,
-                                 .underscores = u->scan.underscore};
+        const struct source s = {.path = u->path, .dialect = f.dialect};
         struct str source = STR_NONE;
         TRY(source_sql(&f, &s, a, &source, err));
         const enum err_code code = upload_write(u, source, sha256, a, ret, err);

@@ -82,6 +82,8 @@ enum csv_kind {
 // The kinds that the text, blanks around it apart, can be read as without any loss.
 uint32_t csv_kinds(struct str text);
 const char *csv_kind_sql(enum csv_kind k);
+// What reads such texts, and no others, inside a statement; NULL for HUGE and TEXT.
+const struct engine_reader *csv_kind_reader(enum csv_kind k);
 // A whole number of 32 bits; a decimal that loses nothing at this precision and scale.
 bool csv_fits_int32(struct str text);
 bool csv_fits_decimal(struct str text, int32_t precision, int32_t scale);
@@ -92,7 +94,6 @@ struct csv_column {
     int64_t values; // that are not NULL
     int64_t fits[CSV_KIND_COUNT];
     int64_t fits_target;           // where the target has bounds of its own
-    int64_t plain_times;           // timestamps of 19 bytes
     const struct ice_type *target; // the dataset's type; NULL: none
     enum csv_kind kind;            // how the text is read
     bool narrow;                   // into INTEGER or DECIMAL: bounds are checked apart

@@ -21,7 +21,6 @@ struct text_scan {
     int64_t valid_count, invalid_count; // characters past ASCII; bytes that are no UTF-8
     unsigned char carry[4];             // the beginning of a character
     size_t carry_len;
-    bool underscore; // there is one
 };
 #define TEXT_SCAN ((struct text_scan){.nul = -1, .invalid = -1})
 
@@ -104,6 +103,8 @@ MUST_CHECK enum err_code text_prepare(struct ingest_upload *u, struct err *err);
 // The encodings that a request may state. False: not known.
 bool text_encoding_known(struct str encoding);
 
+// Makes the functions that read values of delimited text known to the engine.
+MUST_CHECK enum err_code csv_readers_open(struct engine *e, struct err *err);
 // Delimited text and JSON into the dataset.
 MUST_CHECK enum err_code csv_write(struct ingest_upload *u, struct str sha256, struct arena *a,
                                    struct table_written *ret, struct err *err);

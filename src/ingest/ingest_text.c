@@ -100,7 +100,6 @@ void text_scan_add(struct text_scan *t, struct str piece) {
     if (piece.len == 0) {
         return;
     }
-    t->underscore = t->underscore || str_find_char(piece, '_') >= 0;
     size_t at = t->carry_len > 0 ? scan_carried(t, piece) : 0;
     while (at < piece.len) {
         if (at + 8 <= piece.len && !is_special(piece.ptr + at)) {

@@ -294,8 +294,11 @@ enum err_code ingest_file(struct call *c, struct err *err) {
         return err_set(err, ERR_INVALID, "the form has no file");
     }
     http_on_cancel(c->http, upload_cancel, u->upload);
-    TRY(ingest_finish(u->upload, c->arena, &result, err));
+    const enum err_code code = ingest_finish(u->upload, c->arena, &result, err);
     http_on_cancel(c->http, NULL, NULL);
+    // Before the answer: whoever has it finds the place free and the spool folder gone.
+    ingest_end(TAKE(u->upload));
+    TRY(code);
     api_json_tree(c, result.written.created ? 201 : 200,
                   ingested_json(&result, u->request.change != INGEST_WRITE, c->arena));
     return ERR_OK;

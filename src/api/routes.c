@@ -21,6 +21,7 @@ static const struct route_query ingest_query[] = {
     {"quote", "string", "Delimited text: one character, or none. Default: detected."},
     {"encoding", "string", "utf-8, utf-16, latin-1 or windows-1252. Default: detected."},
     {"filename", "string", "Name of the file, for detection and messages."},
+    {"bucket", "string", "Bucket of a new dataset; the header X-Lakehouse-Bucket names it too."},
     {"reason", "string", "Why, for the journal."},
     {NULL, NULL, NULL},
 };

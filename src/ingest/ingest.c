@@ -265,6 +265,10 @@ enum err_code ingest_add(struct ingest_upload *u, struct str piece, struct err *
     return ERR_OK;
 }
 
+struct str upload_name(const struct ingest_upload *u) {
+    return u->request.filename.len > 0 ? u->request.filename : STR("the file");
+}
+
 struct str upload_path(struct ingest_upload *u, const char *name) {
     return arena_printf(&u->arena, STR_FMT "/%s", STR_ARG(u->folder), name);
 }
@@ -553,8 +557,7 @@ enum err_code ingest_finish(struct ingest_upload *u, struct arena *a, struct ing
     struct err later = ERR_NONE;
     const enum err_code ended = rejects_end(u, code == ERR_OK, &later);
     if (code != ERR_OK) {
-        ingest_clean_message(
-            u->folder, u->request.filename.len > 0 ? u->request.filename : STR("the file"), err);
+        ingest_clean_message(u->folder, upload_name(u), err);
         if (code == ERR_CANCELLED || atomic_load(&u->cancel.set)) {
             code = err_set(err, ERR_CANCELLED, "the ingest was cancelled");
         }

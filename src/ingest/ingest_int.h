@@ -89,6 +89,8 @@ struct ingest_upload {
 MUST_CHECK enum err_code upload_check(struct ingest_upload *u, struct err *err);
 // Path of a file in the upload's folder.
 struct str upload_path(struct ingest_upload *u, const char *name);
+// What the file is called in messages.
+struct str upload_name(const struct ingest_upload *u);
 // Takes the paths of the server out of a message: what lies in the folder is called `name`.
 void ingest_clean_message(struct str folder, struct str name, struct err *err);
 // Writes the source into the dataset. Failures of the reader come as ERR_SQL.

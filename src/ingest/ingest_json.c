@@ -341,9 +341,10 @@ enum err_code parquet_write(struct ingest_upload *u, struct str sha256, struct a
     // An I/O error that names our file is the reader's; others are the bucket's.
     const bool ours = str_find(str_from(err->msg), u->folder) >= 0;
     if (code == ERR_SQL || (code == ERR_IO && ours)) {
+        ingest_clean_message(u->folder, upload_name(u), err);
         err->code = ERR_DATA;
-        (void)err_prefix(err, "the Parquet file cannot be read: ");
-        return ERR_DATA;
+        err->position = -1; // it was one in our own statement
+        return err_prefix(err, "the Parquet file cannot be read: ");
     }
     return code;
 }

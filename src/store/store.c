@@ -107,24 +107,29 @@ enum err_code store_size(struct store *s, struct str name, uint64_t *ret, struct
     return counted(s->ops->size(s, name, ret, err));
 }
 
-static enum err_code put(struct store *s, struct str name, struct str data, bool only_new,
+static enum err_code put(struct store *s, struct str name, struct str data, enum store_write how,
                          struct err *err) {
     TRY(store_check_name(name, err));
-    TRY(counted(s->ops->put(s, name, data, only_new, err)));
+    TRY(counted(s->ops->put(s, name, data, how, err)));
     counter_add(COUNTER_store_puts, 1);
     counter_add(COUNTER_store_bytes_written, (int64_t)data.len);
     return ERR_OK;
 }
 
 enum err_code store_put_new(struct store *s, struct str name, struct str data, struct err *err) {
-    return put(s, name, data, true, err);
+    return put(s, name, data, STORE_NEW, err);
 }
 
 enum err_code store_put(struct store *s, struct str name, struct str data, struct err *err) {
-    return put(s, name, data, false, err);
+    return put(s, name, data, STORE_OVER, err);
 }
 
-enum err_code store_put_file(struct store *s, struct str name, const char *path, struct err *err) {
+enum err_code store_put_later(struct store *s, struct str name, struct str data, struct err *err) {
+    return put(s, name, data, STORE_LATER, err);
+}
+
+static enum err_code put_file(struct store *s, struct str name, const char *path,
+                              enum store_write how, struct err *err) {
     TRY(store_check_name(name, err));
     struct stat st;
     if (lstat(path, &st) != 0) {
@@ -133,10 +138,27 @@ enum err_code store_put_file(struct store *s, struct str name, const char *path,
     if (!S_ISREG(st.st_mode)) {
         return err_set(err, ERR_INVALID, "\"%s\" is not a regular file", path);
     }
-    TRY(counted(s->ops->put_file(s, name, path, true, err)));
+    TRY(counted(s->ops->put_file(s, name, path, how, err)));
     counter_add(COUNTER_store_puts, 1);
     counter_add(COUNTER_store_bytes_written, (int64_t)st.st_size);
     return ERR_OK;
+}
+
+enum err_code store_put_file(struct store *s, struct str name, const char *path, struct err *err) {
+    return put_file(s, name, path, STORE_NEW, err);
+}
+
+enum err_code store_put_file_later(struct store *s, struct str name, const char *path,
+                                   struct err *err) {
+    return put_file(s, name, path, STORE_LATER, err);
+}
+
+enum err_code store_settle(struct store *s, const struct str *names, size_t count,
+                           struct err *err) {
+    for (size_t i = 0; i < count; i++) {
+        TRY(store_check_name(names[i], err));
+    }
+    return count == 0 ? ERR_OK : counted(s->ops->settle(s, names, count, err));
 }
 
 enum err_code store_list(struct store *s, const struct store_page *page, struct arena *a,

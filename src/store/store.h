@@ -49,16 +49,25 @@ struct store_page {
     size_t max;
 };
 
+// How an object comes to be.
+enum store_write {
+    STORE_OVER,  // in the place of one that is there
+    STORE_NEW,   // only if there is none
+    STORE_LATER, // the same, durable only after settle
+};
+
 struct store_ops {
     const char *name; // "folder", "memory", "fault"
     void (*close)(struct store *s);
     enum err_code (*get)(struct store *s, struct str name, struct store_range range,
                          struct arena *a, struct str *ret, struct err *err);
     enum err_code (*size)(struct store *s, struct str name, uint64_t *ret, struct err *err);
-    enum err_code (*put)(struct store *s, struct str name, struct str data, bool only_new,
+    enum err_code (*put)(struct store *s, struct str name, struct str data, enum store_write how,
                          struct err *err);
-    enum err_code (*put_file)(struct store *s, struct str name, const char *path, bool only_new,
-                              struct err *err);
+    enum err_code (*put_file)(struct store *s, struct str name, const char *path,
+                              enum store_write how, struct err *err);
+    enum err_code (*settle)(struct store *s, const struct str *names, size_t count,
+                            struct err *err);
     enum err_code (*list)(struct store *s, const struct store_page *page, struct arena *a,
                           struct store_list *ret, struct err *err);
     enum err_code (*del)(struct store *s, struct str name, struct err *err);
@@ -101,6 +110,16 @@ MUST_CHECK enum err_code store_put(struct store *s, struct str name, struct str 
 // (moved without a copy where the store is a folder on the same file system).
 MUST_CHECK enum err_code store_put_file(struct store *s, struct str name, const char *path,
                                         struct err *err);
+
+// The same two, but durable only once store_settle of their names says ERR_OK: for objects that
+// nothing leads to before. What a crash leaves of one until then is whole, torn or absent. Many
+// that are settled together cost little more than one.
+MUST_CHECK enum err_code store_put_later(struct store *s, struct str name, struct str data,
+                                         struct err *err);
+MUST_CHECK enum err_code store_put_file_later(struct store *s, struct str name, const char *path,
+                                              struct err *err);
+MUST_CHECK enum err_code store_settle(struct store *s, const struct str *names, size_t count,
+                                      struct err *err);
 
 // Names under ".tmp" are never shown. Pass ret->next as the next page's `after`.
 MUST_CHECK enum err_code store_list(struct store *s, const struct store_page *page, struct arena *a,

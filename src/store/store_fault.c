@@ -110,8 +110,8 @@ static enum err_code fault_size(struct store *s, struct str name, uint64_t *ret,
     return reply(fate, f->inner->ops->size(f->inner, name, ret, err), err);
 }
 
-static enum err_code fault_put(struct store *s, struct str name, struct str data, bool only_new,
-                               struct err *err) {
+static enum err_code fault_put(struct store *s, struct str name, struct str data,
+                               enum store_write how, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
     struct fate fate = next_fate(f, FAULT_ON_PUT);
     if (does_nothing(fate)) {
@@ -119,21 +119,21 @@ static enum err_code fault_put(struct store *s, struct str name, struct str data
     }
     if (fate.kind == FAULT_TEAR) {
         struct str half = str_slice(data, 0, data.len / 2);
-        TRY(f->inner->ops->put(f->inner, name, half, only_new, err));
+        TRY(f->inner->ops->put(f->inner, name, half, how, err));
         return injected(err);
     }
-    return reply(fate, f->inner->ops->put(f->inner, name, data, only_new, err), err);
+    return reply(fate, f->inner->ops->put(f->inner, name, data, how, err), err);
 }
 
 static enum err_code fault_put_file(struct store *s, struct str name, const char *path,
-                                    bool only_new, struct err *err) {
+                                    enum store_write how, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
     struct fate fate = next_fate(f, FAULT_ON_PUT);
     if (does_nothing(fate)) {
         return injected(err);
     }
     uint64_t bytes = 0;
-    enum err_code code = f->inner->ops->put_file(f->inner, name, path, only_new, err);
+    enum err_code code = f->inner->ops->put_file(f->inner, name, path, how, err);
     if (fate.kind != FAULT_TEAR) {
         return reply(fate, code, err);
     }
@@ -142,8 +142,19 @@ static enum err_code fault_put_file(struct store *s, struct str name, const char
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct str half = STR_NONE;
     TRY(f->inner->ops->get(f->inner, name, (struct store_range){0, bytes / 2}, &a, &half, err));
-    TRY(f->inner->ops->put(f->inner, name, half, false, err));
+    TRY(f->inner->ops->put(f->inner, name, half, STORE_OVER, err));
     return injected(err);
+}
+
+static enum err_code fault_settle(struct store *s, const struct str *names, size_t count,
+                                  struct err *err) {
+    struct store_fault *f = (struct store_fault *)s;
+    struct fate fate = next_fate(f, FAULT_ON_PUT);
+    if (does_nothing(fate)) {
+        return injected(err);
+    }
+    enum err_code code = f->inner->ops->settle(f->inner, names, count, err);
+    return fate.kind == FAULT_TEAR && code == ERR_OK ? injected(err) : reply(fate, code, err);
 }
 
 static enum err_code fault_list(struct store *s, const struct store_page *page, struct arena *a,
@@ -191,6 +202,7 @@ static const struct store_ops fault_ops = {
     .size = fault_size,
     .put = fault_put,
     .put_file = fault_put_file,
+    .settle = fault_settle,
     .list = fault_list,
     .del = fault_delete,
     .local = fault_local,

@@ -215,6 +215,7 @@ static const struct store_ops folder_ops = {
     .size = folder_size,
     .put = folder_put,
     .put_file = folder_put_file,
+    .settle = folder_settle,
     .list = folder_list,
     .del = folder_delete,
     .local = folder_local,

@@ -34,10 +34,12 @@ MUST_CHECK enum err_code folder_walk(struct store_folder *f, struct str name, bo
 // Flushes an open file or folder; a failure breaks the store.
 MUST_CHECK enum err_code folder_flush(struct store_folder *f, int fd, struct err *err);
 
-enum err_code folder_put(struct store *s, struct str name, struct str data, bool only_new,
+enum err_code folder_put(struct store *s, struct str name, struct str data, enum store_write how,
                          struct err *err);
-enum err_code folder_put_file(struct store *s, struct str name, const char *path, bool only_new,
-                              struct err *err);
+enum err_code folder_put_file(struct store *s, struct str name, const char *path,
+                              enum store_write how, struct err *err);
+enum err_code folder_settle(struct store *s, const struct str *names, size_t count,
+                            struct err *err);
 enum err_code folder_delete(struct store *s, struct str name, struct err *err);
 enum err_code folder_list(struct store *s, const struct store_page *page, struct arena *a,
                           struct store_list *ret, struct err *err);

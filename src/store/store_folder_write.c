@@ -123,8 +123,9 @@ struct source {
 };
 
 // A reply of a network file system may have been lost, so an error is not believed blindly.
-static bool move_in(const struct source *source, const struct folder_place *place, bool only_new) {
-    if (!only_new) {
+static bool move_in(const struct source *source, const struct folder_place *place,
+                    enum store_write how) {
+    if (how == STORE_OVER) {
         return renameat(source->dir, source->name, place->fd, place->leaf) == 0;
     }
     if (linkat(source->dir, source->name, place->fd, place->leaf, 0) == 0) {
@@ -157,7 +158,7 @@ static enum err_code name_taken(struct store_folder *f, const struct folder_plac
 }
 
 static enum err_code publish_once(struct store_folder *f, const struct source *source,
-                                  struct str name, bool only_new, bool *ret_again,
+                                  struct str name, enum store_write how, bool *ret_again,
                                   struct err *err) {
     DEFER(folder_place_closep) struct folder_place place = FOLDER_PLACE;
     enum err_code code = folder_walk(f, name, true, &place, err);
@@ -165,8 +166,8 @@ static enum err_code publish_once(struct store_folder *f, const struct source *s
         *ret_again = code == ERR_NOT_FOUND;
         return code;
     }
-    if (move_in(source, &place, only_new)) {
-        return folder_flush(f, place.fd, err);
+    if (move_in(source, &place, how)) {
+        return how == STORE_LATER ? ERR_OK : folder_flush(f, place.fd, err);
     }
     switch (errno) {
     case ENOENT:
@@ -189,10 +190,10 @@ static enum err_code publish_once(struct store_folder *f, const struct source *s
 
 // Gives the file its name. ERR_UNSUPPORTED when the file system cannot link from there.
 static enum err_code publish(struct store_folder *f, const struct source *source, struct str name,
-                             bool only_new, struct err *err) {
+                             enum store_write how, struct err *err) {
     for (int tries = 0; tries < RACES_MAX; tries++) {
         bool again = false;
-        enum err_code code = publish_once(f, source, name, only_new, &again, err);
+        enum err_code code = publish_once(f, source, name, how, &again, err);
         if (!again) {
             return code;
         }
@@ -209,23 +210,25 @@ static enum err_code refuse_if_broken(struct store_folder *f, struct err *err) {
 }
 
 static enum err_code publish_temp(struct store_folder *f, struct temp *t, struct str name,
-                                  bool only_new, struct err *err) {
-    TRY(folder_flush(f, t->fd, err));
+                                  enum store_write how, struct err *err) {
+    if (how != STORE_LATER) {
+        TRY(folder_flush(f, t->fd, err));
+    }
     struct source source = {.dir = f->tmp_fd, .name = t->name, .fd = t->fd};
-    return publish(f, &source, name, only_new, err);
+    return publish(f, &source, name, how, err);
 }
 
-enum err_code folder_put(struct store *s, struct str name, struct str data, bool only_new,
+enum err_code folder_put(struct store *s, struct str name, struct str data, enum store_write how,
                          struct err *err) {
     struct store_folder *f = (struct store_folder *)s;
     TRY(refuse_if_broken(f, err));
     DEFER(temp_closep) struct temp t = {.fd = -1};
     TRY(temp_open(f, &t, err));
     TRY(write_all(t.fd, data, err));
-    return publish_temp(f, &t, name, only_new, err);
+    return publish_temp(f, &t, name, how, err);
 }
 
-static enum err_code copy_in(struct store_folder *f, int fd, struct str name, bool only_new,
+static enum err_code copy_in(struct store_folder *f, int fd, struct str name, enum store_write how,
                              struct err *err) {
     DEFER(temp_closep) struct temp t = {.fd = -1};
     TRY(temp_open(f, &t, err));
@@ -239,15 +242,15 @@ static enum err_code copy_in(struct store_folder *f, int fd, struct str name, bo
             return err_errno(err, "cannot read");
         }
         if (n == 0) {
-            return publish_temp(f, &t, name, only_new, err);
+            return publish_temp(f, &t, name, how, err);
         }
         TRY(write_all(t.fd, (struct str){block, (size_t)n}, err));
         at += n;
     }
 }
 
-enum err_code folder_put_file(struct store *s, struct str name, const char *path, bool only_new,
-                              struct err *err) {
+enum err_code folder_put_file(struct store *s, struct str name, const char *path,
+                              enum store_write how, struct err *err) {
     struct store_folder *f = (struct store_folder *)s;
     TRY(refuse_if_broken(f, err));
     DEFER(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -259,16 +262,62 @@ enum err_code folder_put_file(struct store *s, struct str name, const char *path
     enum err_code code = ERR_UNSUPPORTED;
     // A file with a second name, or one that we cannot give our mode, might change behind our back.
     if (st.st_nlink == 1 && fchmod(fd, OBJECT_MODE) == 0) {
-        TRY(folder_flush(f, fd, err));
-        code = publish(f, &source, name, only_new, err);
+        if (how != STORE_LATER) {
+            TRY(folder_flush(f, fd, err));
+        }
+        code = publish(f, &source, name, how, err);
     }
     if (code == ERR_UNSUPPORTED) {
-        code = copy_in(f, fd, name, only_new, err);
+        code = copy_in(f, fd, name, how, err);
     }
     if (code == ERR_OK && unlink(path) != 0 && errno != ENOENT) {
         log_debug("store_source_kept", "path=%s errno=%d", log_quote(str_from(path)), errno);
     }
     return code;
+}
+
+static struct str folder_name(struct str name) {
+    size_t len = name.len;
+    while (len > 0 && name.ptr[len - 1] != '/') {
+        len--;
+    }
+    return str_slice(name, 0, len);
+}
+
+static enum err_code settle_file(struct store_folder *f, struct str name, struct err *err) {
+    DEFER(folder_place_closep) struct folder_place place = FOLDER_PLACE;
+    TRY(folder_walk(f, name, false, &place, err));
+    DEFER(closep) int fd = openat(place.fd, place.leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return err_errno(err, "cannot open \"" STR_FMT "\"", STR_ARG(name));
+    }
+    return folder_flush(f, fd, err);
+}
+
+static enum err_code settle_folder(struct store_folder *f, struct str name, struct err *err) {
+    DEFER(folder_place_closep) struct folder_place place = FOLDER_PLACE;
+    TRY(folder_walk(f, name, false, &place, err));
+    return folder_flush(f, place.fd, err);
+}
+
+// All files first: one flush of the file system's journal serves most of them.
+enum err_code folder_settle(struct store *s, const struct str *names, size_t count,
+                            struct err *err) {
+    struct store_folder *f = (struct store_folder *)s;
+    TRY(refuse_if_broken(f, err));
+    for (size_t i = 0; i < count; i++) {
+        TRY(settle_file(f, names[i], err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool first = true;
+        for (size_t j = 0; j < i && first; j++) {
+            first = !str_eq(folder_name(names[j]), folder_name(names[i]));
+        }
+        if (first) {
+            TRY(settle_folder(f, names[i], err));
+        }
+    }
+    return ERR_OK;
 }
 
 // Removes the folders above the object that have become empty.

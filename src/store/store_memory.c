@@ -156,12 +156,12 @@ static void object_data_release(struct object *o) {
     o->data = NULL;
 }
 
-static enum err_code memory_put(struct store *s, struct str name, struct str data, bool only_new,
-                                struct err *err) {
+static enum err_code memory_put(struct store *s, struct str name, struct str data,
+                                enum store_write how, struct err *err) {
     struct store_memory *m = (struct store_memory *)s;
     LOCKED(&m->lock);
     struct object *o = object_find(m, name);
-    if (o && only_new) {
+    if (o && how != STORE_OVER) {
         return err_set(err, ERR_EXISTS, "the object \"" STR_FMT "\" exists", STR_ARG(name));
     }
     if (!o) {
@@ -195,11 +195,23 @@ static enum err_code file_read(const char *path, struct buf *ret, struct err *er
 }
 
 static enum err_code memory_put_file(struct store *s, struct str name, const char *path,
-                                     bool only_new, struct err *err) {
+                                     enum store_write how, struct err *err) {
     DEFER(buf_release) struct buf data = BUF(0);
     TRY(file_read(path, &data, err));
-    TRY(memory_put(s, name, buf_str(&data), only_new, err));
+    TRY(memory_put(s, name, buf_str(&data), how, err));
     (void)unlink(path);
+    return ERR_OK;
+}
+
+static enum err_code memory_settle(struct store *s, const struct str *names, size_t count,
+                                   struct err *err) {
+    struct store_memory *m = (struct store_memory *)s;
+    LOCKED(&m->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (!object_find(m, names[i])) {
+            return err_set(err, ERR_NOT_FOUND, "no object \"" STR_FMT "\"", STR_ARG(names[i]));
+        }
+    }
     return ERR_OK;
 }
 
@@ -321,6 +333,7 @@ static const struct store_ops memory_ops = {
     .size = memory_size,
     .put = memory_put,
     .put_file = memory_put_file,
+    .settle = memory_settle,
     .list = memory_list,
     .del = memory_delete,
     .local = memory_local,

@@ -38,6 +38,16 @@ static void objects_remove(struct store *s, struct table_objects *o) {
     o->count = 0;
 }
 
+// Everything is durable before the log speaks of it.
+static enum err_code objects_settle(struct table_commit *c, struct err *err) {
+    struct store *s = c->base.bucket->store;
+    if (c->settled < c->kept.count) {
+        TRY(store_settle(s, &c->kept.names[c->settled], c->kept.count - c->settled, err));
+        c->settled = c->kept.count;
+    }
+    return store_settle(s, c->attempt.names, c->attempt.count, err);
+}
+
 struct str table_object_uri(const struct table_commit *c, struct str object) {
     return arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(c->location),
                         STR_ARG(str_slice(object, c->dir.len, object.len)));
@@ -46,7 +56,7 @@ struct str table_object_uri(const struct table_commit *c, struct str object) {
 enum err_code table_object_put(struct table_commit *c, struct table_objects *o, struct str name,
                                struct str data, struct err *err) {
     object_note(o, name, c->arena);
-    return store_put_new(c->base.bucket->store, name, data, err);
+    return store_put_later(c->base.bucket->store, name, data, err);
 }
 
 enum err_code table_data_put(struct table_commit *c, struct table_objects *o,
@@ -58,7 +68,8 @@ enum err_code table_data_put(struct table_commit *c, struct table_objects *o,
         struct str object = arena_printf(c->arena, STR_FMT "/data/" STR_FMT "-%05zu.parquet",
                                          STR_ARG(c->dir), STR_ARG(uuid), i);
         object_note(o, object, c->arena);
-        TRY(store_put_file(c->base.bucket->store, object, arena_cstr(c->arena, stats->path), err));
+        TRY(store_put_file_later(c->base.bucket->store, object, arena_cstr(c->arena, stats->path),
+                                 err));
         struct ice_entry *e = table_entry_add(ret, c->arena);
         *e = (struct ice_entry){.status = ICE_ADDED, .inherit = true};
         e->file = (struct ice_data_file){.content = ICE_DATA,
@@ -268,6 +279,7 @@ static enum err_code put_metadata(struct table_commit *c, struct attempt *at, st
                      metadata_version_next(d.metadata), STR_ARG(uuid_new(c->arena)));
     TRY(table_object_put(c, &c->attempt, object, ice_metadata_text(at->next, c->arena), err));
     d.metadata = object;
+    TRY(objects_settle(c, err));
     TRY(settle_dataset(c, at, &d, err));
     DEFER(json_decrefp) json_t *extras = c->extras != NULL ? c->extras(c) : NULL;
     TRY(catalog_dataset_put(c->tables->catalog, &d, &c->who, extras, &d.version, err));

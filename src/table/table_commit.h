@@ -58,6 +58,7 @@ struct table_commit {
     struct table_pin base;
     struct str dir, location;
     struct table_objects kept, attempt;
+    size_t settled; // of those kept
 
     // After success.
     struct catalog_dataset after;
@@ -67,7 +68,7 @@ struct table_commit {
 // Everything that it wrote before a failure is removed again, unless the outcome is not known. The
 // dataset's write lock is held by the caller.
 MUST_CHECK enum err_code table_commit_run(struct table_commit *c, struct err *err);
-// Puts objects and notes them. name is in the bucket.
+// Puts objects and notes them; they are settled before the catalog changes. name is in the bucket.
 MUST_CHECK enum err_code table_object_put(struct table_commit *c, struct table_objects *o,
                                           struct str name, struct str data, struct err *err);
 // The URI of an object of the table.
@@ -82,9 +83,7 @@ MUST_CHECK enum err_code table_data_put(struct table_commit *c, struct table_obj
 // ones, or takes out the data file when no row of it is left.
 struct table_gone {
     const struct table_file *file;
-    struct str select; // of one BIGINT column, pos; rows that are gone already may be among them
-    int64_t count;     // of rows that go now
-    struct session *session;
+    uint64_t *bits; // of the rows that go; gets the earlier ones too
 };
 MUST_CHECK enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
                                         struct table_edit *e, struct err *err);

@@ -1,4 +1,4 @@
-// Deletes: from position delete files to a bitmap for each data file.
+// Deletes: from position delete files to a bitmap for each data file, and back.
 //
 // A delete file says of itself which data file it is for: by referenced_data_file, by equal bounds
 // of its column file_path, or not at all; then it may hold rows of any. It applies to data files
@@ -7,10 +7,8 @@
 
 #include "base/hash.h"
 #include "base/hashmap.h"
+#include "iceberg/deletes.h"
 #include "table/table_commit.h"
-
-#define FILE_PATH_ID 2147483546
-#define POS_ID 2147483545
 
 // Delete files by the data file that they are for.
 struct target {
@@ -51,8 +49,8 @@ static const struct ice_bound *bound_find(const struct ice_bounds *b, int32_t id
 
 // The data file that a delete file is for; empty: it does not say.
 static struct str referenced(const struct ice_data_file *f) {
-    const struct ice_bound *lower = bound_find(&f->lower, FILE_PATH_ID);
-    const struct ice_bound *upper = bound_find(&f->upper, FILE_PATH_ID);
+    const struct ice_bound *lower = bound_find(&f->lower, ICE_DELETE_PATH_ID);
+    const struct ice_bound *upper = bound_find(&f->upper, ICE_DELETE_PATH_ID);
     if (f->referenced_data_file.len > 0) {
         return f->referenced_data_file;
     }
@@ -292,104 +290,39 @@ enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
     return code;
 }
 
-// The schema of a position delete file, as the format fixes it.
-static const struct ice_schema *delete_schema(struct arena *a) {
-    struct ice_schema *s = arena_alloc(a, sizeof(*s));
-    s->fields = arena_array(a, 2, sizeof(*s->fields));
-    s->field_count = 2;
-    s->fields[0] = (struct ice_field){.id = FILE_PATH_ID,
-                                      .name = STR("file_path"),
-                                      .required = true,
-                                      .type = {.kind = ICE_STRING}};
-    s->fields[1] = (struct ice_field){
-        .id = POS_ID, .name = STR("pos"), .required = true, .type = {.kind = ICE_LONG}};
-    return s;
-}
-
-// Rows of the new delete file: those that go now, and what the earlier ones of the file say.
-static enum err_code gone_sql(struct table_commit *c, const struct table_gone *g, struct str *ret,
-                              struct err *err) {
-    DEFER(buf_release) struct buf sql = BUF(64U << 20);
-    const struct str path = sql_literal(g->file->file->path, c->arena);
-    buf_printf(&sql, "SELECT " STR_FMT " AS file_path, pos FROM (" STR_FMT, STR_ARG(path),
-               STR_ARG(g->select));
-    for (size_t i = 0; i < g->file->delete_file_count; i++) {
-        struct str object;
-        struct str local;
-        TRY(table_object_name(c->base.metadata, &c->base.dataset, g->file->delete_files[i]->path,
-                              c->arena, &object, err));
-        TRY(store_local(c->base.bucket->store, object, c->arena, &local, err));
-        buf_printf(&sql,
-                   " UNION SELECT pos FROM read_parquet(" STR_FMT ") WHERE file_path = " STR_FMT,
-                   STR_ARG(sql_literal(local, c->arena)), STR_ARG(path));
-    }
-    buf_add_cstr(&sql, g->file->delete_file_count == 0 ? " GROUP BY pos" : "");
-    buf_add_cstr(&sql, ") ORDER BY pos");
-    *ret = arena_str(c->arena, buf_str(&sql));
-    return ERR_OK;
-}
-
 // Earlier delete files of this data file alone; one that others share stays, since a row that is
 // deleted twice is deleted.
-static void remove_earlier(struct table_commit *c, const struct table_gone *g,
+static void remove_earlier(struct table_commit *c, const struct table_file *f,
                            struct table_edit *e) {
-    for (size_t i = 0; i < g->file->delete_file_count; i++) {
-        if (referenced(g->file->delete_files[i]).len > 0) {
-            table_path_add(&e->removed, g->file->delete_files[i]->path, c->arena);
+    for (size_t i = 0; i < f->delete_file_count; i++) {
+        if (referenced(f->delete_files[i]).len > 0) {
+            table_path_add(&e->removed, f->delete_files[i]->path, c->arena);
         }
     }
-}
-
-static enum err_code put_delete_file(struct table_commit *c, const struct table_gone *g,
-                                     struct engine_file_stats *stats, struct table_edit *e,
-                                     struct err *err) {
-    struct table_entries made = {0};
-    const struct table_staged staged = {.stats = stats, .count = 1};
-    TRY(table_data_put(c, &c->attempt, &staged, delete_schema(c->arena), &made, err));
-    struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
-    *entry = made.items[0];
-    struct ice_data_file *f = &entry->file;
-    f->content = ICE_POSITION_DELETES;
-    f->referenced_data_file = g->file->file->path;
-    for (size_t i = 0; i < f->lower.count; i++) {
-        // Whole paths, equal: the file belongs to just that data file.
-        if (f->lower.items[i].id == FILE_PATH_ID) {
-            f->lower.items[i].bytes = g->file->file->path;
-        }
-    }
-    for (size_t i = 0; i < f->upper.count; i++) {
-        if (f->upper.items[i].id == FILE_PATH_ID) {
-            f->upper.items[i].bytes = g->file->file->path;
-        }
-    }
-    return ERR_OK;
 }
 
 enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
                              struct table_edit *e, struct err *err) {
-    const int64_t before = g->file->deletes != NULL ? g->file->deletes->count : 0;
-    remove_earlier(c, g, e);
-    if (before + g->count == g->file->file->record_count) {
-        table_path_add(&e->removed, g->file->file->path, c->arena);
+    const struct table_file *f = g->file;
+    const int64_t rows = f->file->record_count;
+    const size_t words = ((size_t)rows + 63) / 64;
+    int64_t count = 0;
+    for (size_t i = 0; i < words; i++) {
+        g->bits[i] |= f->deletes != NULL ? f->deletes->bits[i] : 0;
+        count += __builtin_popcountll(g->bits[i]);
+    }
+    remove_earlier(c, f, e);
+    if (count == rows) {
+        table_path_add(&e->removed, f->file->path, c->arena);
         return ERR_OK;
     }
-    DEFER(table_folder_release) struct table_folder folder = {0};
-    struct engine_file_stats *stats;
-    size_t count;
-    struct str select;
-    TRY(table_folder_make(c->tables, c->arena, &folder, err));
-    TRY(gone_sql(c, g, &select, err));
-    DEFER(json_decrefp) json_t *schema = ice_schema_json(delete_schema(c->arena));
-    const struct engine_copy copy = {
-        .select = select,
-        .path = arena_printf(c->arena, "%s/deletes.parquet", folder.path),
-        .field_ids = arena_printf(c->arena, "{file_path: %d, pos: %d}", FILE_PATH_ID, POS_ID),
-        .kv = arena_printf(c->arena, "{'delete-type': 'position', 'iceberg.schema': " STR_FMT "}",
-                           STR_ARG(sql_literal(json_text(schema, c->arena), c->arena)))};
-    TRY(engine_copy_to(g->session, &copy, c->arena, &stats, &count, err));
-    if (count != 1 || stats[0].rows != before + g->count) {
-        return err_set(err, ERR_INTERNAL, "a delete file has %lld rows, not %lld",
-                       count == 1 ? (long long)stats[0].rows : -1, (long long)(before + g->count));
-    }
-    return put_delete_file(c, g, &stats[0], e, err);
+    struct str data;
+    struct str object = arena_printf(c->arena, STR_FMT "/data/" STR_FMT "-deletes.parquet",
+                                     STR_ARG(c->dir), STR_ARG(uuid_new(c->arena)));
+    struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
+    *entry = (struct ice_entry){.status = ICE_ADDED, .inherit = true};
+    TRY(ice_position_deletes_write(f->file->path, g->bits, rows, c->arena, &data, &entry->file,
+                                   err));
+    entry->file.path = table_object_uri(c, object);
+    return table_object_put(c, &c->attempt, object, data, err);
 }

@@ -24,10 +24,12 @@ struct delta {
     struct table_target target;
     const struct ice_field **keys; // of target.schema
     int64_t rows;                  // of tarn_delta
+    int64_t sent;                  // before rows with one key were settled
     struct table_staged staged;
     struct table_entries entries;
     bool moved;
     struct table_scan scan; // that the places speak of
+    uint64_t **gone;        // rows that go, by file of the scan; NULL: none of the file
     int64_t removed;
     struct table_delta_batch *batches;
 };
@@ -52,12 +54,12 @@ static enum err_code number(struct delta *d, struct str sql, int64_t *ret, struc
     return ERR_OK;
 }
 
-// "a", "b" or x."a", x."b".
-static struct str key_list(const struct delta *d, const char *prefix) {
+// "a", "b"
+static struct str key_list(const struct delta *d) {
     DEFER(buf_release) struct buf out = BUF(1U << 20);
     for (size_t i = 0; i < d->request->key_count; i++) {
         const struct str ident = sql_ident(d->keys[i]->name, d->arena);
-        buf_printf(&out, "%s%s" STR_FMT, i == 0 ? "" : ", ", prefix, STR_ARG(ident));
+        buf_printf(&out, "%s" STR_FMT, i == 0 ? "" : ", ", STR_ARG(ident));
     }
     return arena_str(d->arena, buf_str(&out));
 }
@@ -153,110 +155,112 @@ static enum err_code decide_target(struct delta *d, struct err *err) {
 static enum err_code take_rows(struct delta *d, struct err *err) {
     const struct table_delta *r = d->request;
     const struct str batch = r->batch.len > 0 ? sql_ident(r->batch, d->arena) : STR("0");
+    return run(d,
+               arena_printf(d->arena,
+                            "CREATE OR REPLACE TEMP TABLE tarn_delta AS SELECT " STR_FMT
+                            ", CAST(" STR_FMT " AS INTEGER) AS tarn_batch, row_number() OVER () AS "
+                            "tarn_order FROM " STR_FMT,
+                            STR_ARG(d->target.select), STR_ARG(batch), STR_ARG(d->source)),
+               err);
+}
+
+static enum err_code count_batches(struct delta *d, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk = NULL;
+    const size_t count = MAX(d->request->batch_count, 1);
+    d->batches = arena_array(d->arena, count, sizeof(*d->batches));
+    d->rows = 0;
+    TRY(session_query(d->request->session,
+                      STR("SELECT tarn_batch, count(*) FROM tarn_delta GROUP BY tarn_batch"), &rows,
+                      err));
+    do {
+        TRY(rows_next(rows, &chunk, err));
+        for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
+            const int32_t batch = ((const int32_t *)chunk->columns[0].data)[i];
+            CHECK(batch >= 0 && (size_t)batch < count);
+            d->batches[batch].rows = ((const int64_t *)chunk->columns[1].data)[i];
+            d->rows += d->batches[batch].rows;
+        }
+    } while (chunk != NULL);
+    d->sent = d->rows;
+    return ERR_OK;
+}
+
+static struct str null_test(const struct delta *d) {
+    DEFER(buf_release) struct buf out = BUF(1U << 20);
+    for (size_t i = 0; i < d->request->key_count; i++) {
+        buf_printf(&out, "%s" STR_FMT " IS NULL", i == 0 ? "" : " OR ",
+                   STR_ARG(sql_ident(d->keys[i]->name, d->arena)));
+    }
+    return arena_str(d->arena, buf_str(&out));
+}
+
+static enum err_code refuse_null_keys(struct delta *d, struct err *err) {
+    struct str row = STR_NONE;
+    TRY(session_text(
+        d->request->session,
+        arena_printf(d->arena,
+                     "SELECT CAST(min(tarn_order) AS VARCHAR) FROM tarn_delta WHERE " STR_FMT,
+                     STR_ARG(null_test(d))),
+        d->arena, &row, err));
+    return err_set(err, ERR_DATA,
+                   "row " STR_FMT " has no value in a key column (" STR_FMT
+                   "): a key cannot be NULL",
+                   STR_ARG(row), STR_ARG(key_list(d)));
+}
+
+// Twice in one caller's rows is refused unless asked for.
+static enum err_code refuse_doubles(struct delta *d, struct err *err) {
+    const struct str keys = key_list(d);
+    struct str text = STR_NONE;
+    if (d->request->last_wins || d->request->mode != TABLE_DELTA_UPSERT) {
+        return ERR_OK;
+    }
+    TRY(session_text(d->request->session,
+                     arena_printf(d->arena,
+                                  "SELECT 'rows ' || min(tarn_order) || ' and ' || "
+                                  "max(tarn_order) FROM tarn_delta GROUP BY tarn_batch, " STR_FMT
+                                  " HAVING count(*) > 1 ORDER BY min(tarn_order) LIMIT 1",
+                                  STR_ARG(keys)),
+                     d->arena, &text, err));
+    if (text.len > 0) {
+        return err_set(err, ERR_DATA,
+                       STR_FMT " have the same key (" STR_FMT
+                               "); on_duplicate=last lets the last one count",
+                       STR_ARG(text), STR_ARG(keys));
+    }
+    return ERR_OK;
+}
+
+// Of the rows with one key the last one stays: a later caller's follows an earlier one's.
+static enum err_code settle_doubles(struct delta *d, struct err *err) {
+    TRY(refuse_doubles(d, err));
     TRY(run(d,
             arena_printf(d->arena,
-                         "CREATE OR REPLACE TEMP TABLE tarn_delta AS SELECT " STR_FMT
-                         ", CAST(" STR_FMT " AS INTEGER) AS tarn_batch, row_number() OVER () AS "
-                         "tarn_order FROM " STR_FMT,
-                         STR_ARG(d->target.select), STR_ARG(batch), STR_ARG(d->source)),
+                         "DELETE FROM tarn_delta WHERE tarn_order NOT IN (SELECT max(tarn_order) "
+                         "FROM tarn_delta GROUP BY " STR_FMT ")",
+                         STR_ARG(key_list(d))),
             err));
     return number(d, STR("SELECT count(*) FROM tarn_delta"), &d->rows, err);
 }
 
-static enum err_code refuse_null_keys(struct delta *d, struct err *err) {
-    DEFER(buf_release) struct buf sql = BUF(1U << 20);
-    struct str row = STR_NONE;
-    buf_add_cstr(&sql, "SELECT CAST(min(tarn_order) AS VARCHAR) FROM tarn_delta WHERE ");
-    for (size_t i = 0; i < d->request->key_count; i++) {
-        buf_printf(&sql, "%s" STR_FMT " IS NULL", i == 0 ? "" : " OR ",
-                   STR_ARG(sql_ident(d->keys[i]->name, d->arena)));
-    }
-    TRY(session_text(d->request->session, buf_str(&sql), d->arena, &row, err));
-    if (row.len > 0) {
-        return err_set(err, ERR_DATA,
-                       "row " STR_FMT " has no value in a key column (" STR_FMT
-                       "): a key cannot be NULL",
-                       STR_ARG(row), STR_ARG(key_list(d, "")));
-    }
-    return ERR_OK;
-}
-
-// Of the rows with one key the last one stays. Twice in one caller's rows is refused unless asked
-// for; between callers the later one follows the earlier.
-static enum err_code settle_doubles(struct delta *d, struct err *err) {
-    const struct table_delta *r = d->request;
-    const struct str keys = key_list(d, "");
-    int64_t doubles;
-    TRY(number(d,
-               arena_printf(d->arena,
-                            "SELECT count(*) - count(DISTINCT (" STR_FMT ", 0)) FROM tarn_delta",
-                            STR_ARG(keys)),
-               &doubles, err));
-    if (doubles == 0) {
-        return ERR_OK;
-    }
-    if (!r->last_wins && r->mode == TABLE_DELTA_UPSERT) {
-        struct str text = STR_NONE;
-        TRY(session_text(
-            r->session,
-            arena_printf(d->arena,
-                         "SELECT 'rows ' || min(tarn_order) || ' and ' || "
-                         "max(tarn_order) FROM tarn_delta GROUP BY tarn_batch, " STR_FMT
-                         " HAVING count(*) > 1 ORDER BY min(tarn_order) LIMIT 1",
-                         STR_ARG(keys)),
-            d->arena, &text, err));
-        if (text.len > 0) {
-            return err_set(err, ERR_DATA,
-                           STR_FMT " have the same key (" STR_FMT
-                                   "); on_duplicate=last lets the last one count",
-                           STR_ARG(text), STR_ARG(keys));
-        }
-    }
-    return run(d,
-               arena_printf(d->arena,
-                            "DELETE FROM tarn_delta WHERE tarn_order NOT IN (SELECT "
-                            "max(tarn_order) FROM tarn_delta GROUP BY " STR_FMT ")",
-                            STR_ARG(keys)),
-               err);
-}
-
-// Answers of a query of two BIGINTs, at most max rows.
-struct pairs {
-    int64_t *first, *second;
-    size_t count, max;
-};
-
-static enum err_code pairs_read(struct delta *d, const char *sql, size_t max, struct pairs *ret,
-                                struct err *err) {
+static enum err_code settle_keys(struct delta *d, struct err *err) {
     DEFER(rows_closep) struct rows *rows = NULL;
     const struct vec_chunk *chunk = NULL;
-    *ret = (struct pairs){.first = arena_array(d->arena, max, sizeof(*ret->first)),
-                          .second = arena_array(d->arena, max, sizeof(*ret->second)),
-                          .max = max};
-    TRY(session_query(d->request->session, str_from(sql), &rows, err));
-    do {
-        TRY(rows_next(rows, &chunk, err));
-        for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
-            CHECK(ret->count < max);
-            ret->first[ret->count] = ((const int64_t *)chunk->columns[0].data)[i];
-            ret->second[ret->count++] = ((const int64_t *)chunk->columns[1].data)[i];
-        }
-    } while (chunk != NULL);
-    return ERR_OK;
-}
-
-static enum err_code count_batches(struct delta *d, struct err *err) {
-    const size_t count = MAX(d->request->batch_count, 1);
-    struct pairs pairs;
-    d->batches = arena_array(d->arena, count, sizeof(*d->batches));
-    TRY(pairs_read(
-        d, "SELECT CAST(tarn_batch AS BIGINT), count(*) FROM tarn_delta GROUP BY tarn_batch", count,
-        &pairs, err));
-    for (size_t i = 0; i < pairs.count; i++) {
-        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < count);
-        d->batches[pairs.first[i]].rows = pairs.second[i];
+    const struct str sql = arena_printf(d->arena,
+                                        "SELECT count(*) FILTER (" STR_FMT
+                                        "), count(DISTINCT (" STR_FMT ", 0)) FROM tarn_delta",
+                                        STR_ARG(null_test(d)), STR_ARG(key_list(d)));
+    TRY(session_query(d->request->session, sql, &rows, err));
+    TRY(rows_next(rows, &chunk, err));
+    CHECK(chunk != NULL && chunk->rows == 1);
+    const int64_t nulls = ((const int64_t *)chunk->columns[0].data)[0];
+    const int64_t keys = ((const int64_t *)chunk->columns[1].data)[0];
+    rows_close(TAKE(rows));
+    if (nulls > 0) {
+        return refuse_null_keys(d, err);
     }
-    return ERR_OK;
+    return keys < d->rows ? settle_doubles(d, err) : ERR_OK;
 }
 
 // Nullability: a column that may hold no NULL gets none, unless the schema may change.
@@ -302,9 +306,8 @@ static enum err_code prepare_rows(struct delta *d, struct err *err) {
     TRY(decide_target(d, err));
     TRY(take_rows(d, err));
     TRY(count_batches(d, err));
-    if (has_keys(d)) {
-        TRY(refuse_null_keys(d, err));
-        TRY(settle_doubles(d, err));
+    if (has_keys(d) && d->rows > 0) {
+        TRY(settle_keys(d, err));
     }
     return has_rows(d) ? stage_rows(d, err) : ERR_OK;
 }
@@ -407,42 +410,67 @@ static enum err_code find_by_key(struct delta *d, const struct table_pin *base, 
     return ERR_OK;
 }
 
-static enum err_code count_matches(struct delta *d, struct err *err) {
-    const size_t count = MAX(d->request->batch_count, 1);
-    struct pairs pairs;
-    for (size_t i = 0; i < count; i++) {
-        d->batches[i].matched = 0;
+// Rows that go, as the engine finds them: tarn_file, tarn_row, and by key also tarn_batch and
+// tarn_order of the row that they were found for.
+struct finding {
+    struct delta *delta;
+    uint64_t *matched; // bit per tarn_order: it was counted
+};
+
+static enum err_code find_row(struct finding *f, const struct vec_chunk *chunk, size_t i) {
+    struct delta *d = f->delta;
+    const int64_t file = ((const int64_t *)chunk->columns[0].data)[i];
+    const int64_t row = ((const int64_t *)chunk->columns[1].data)[i];
+    CHECK(file >= 0 && (size_t)file < d->scan.file_count);
+    const int64_t rows = d->scan.files[file].file->record_count;
+    CHECK(row >= 0 && row < rows);
+    if (d->gone[file] == NULL) {
+        d->gone[file] = arena_array(d->arena, ((size_t)rows + 63) / 64, sizeof(**d->gone));
     }
-    TRY(pairs_read(d,
-                   "SELECT CAST(tarn_batch AS BIGINT), count(DISTINCT tarn_order) FROM tarn_gone "
-                   "GROUP BY tarn_batch",
-                   count, &pairs, err));
-    for (size_t i = 0; i < pairs.count; i++) {
-        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < count);
-        d->batches[pairs.first[i]].matched = pairs.second[i];
+    const uint64_t bit = UINT64_C(1) << (row % 64);
+    d->removed += (d->gone[file][row / 64] & bit) == 0 ? 1 : 0;
+    d->gone[file][row / 64] |= bit;
+    return ERR_OK;
+}
+
+static void count_match(struct finding *f, const struct vec_chunk *chunk, size_t i) {
+    const int32_t batch = ((const int32_t *)chunk->columns[2].data)[i];
+    const uint64_t order = (uint64_t)((const int64_t *)chunk->columns[3].data)[i];
+    const uint64_t bit = UINT64_C(1) << (order % 64);
+    if ((f->matched[order / 64] & bit) == 0) {
+        f->matched[order / 64] |= bit;
+        f->delta->batches[batch].matched++;
     }
+}
+
+static enum err_code find_rows(struct delta *d, struct str places, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk = NULL;
+    struct finding f = {.delta = d};
+    if (has_keys(d)) {
+        f.matched = arena_array(d->arena, (size_t)d->sent / 64 + 1, sizeof(*f.matched));
+    }
+    d->gone = arena_array(d->arena, d->scan.file_count, sizeof(void *));
+    TRY(session_query(d->request->session, places, &rows, err));
+    do {
+        TRY(rows_next(rows, &chunk, err));
+        for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
+            TRY(find_row(&f, chunk, i));
+            if (has_keys(d)) {
+                count_match(&f, chunk, i);
+            }
+        }
+    } while (chunk != NULL);
     return ERR_OK;
 }
 
 static enum err_code put_deletes(struct delta *d, struct table_commit *c, struct table_edit *e,
                                  struct err *err) {
-    struct pairs pairs;
-    TRY(pairs_read(d,
-                   "SELECT tarn_file, count(DISTINCT tarn_row) FROM tarn_gone GROUP BY tarn_file "
-                   "ORDER BY tarn_file",
-                   d->scan.file_count, &pairs, err));
-    for (size_t i = 0; i < pairs.count; i++) {
-        CHECK(pairs.first[i] >= 0 && (size_t)pairs.first[i] < d->scan.file_count);
-        const struct table_gone gone = {
-            .file = &d->scan.files[pairs.first[i]],
-            .select = arena_printf(d->arena,
-                                   "SELECT tarn_row AS pos FROM tarn_gone WHERE tarn_file = %lld",
-                                   (long long)pairs.first[i]),
-            .count = pairs.second[i],
-            .session = d->request->session,
-        };
-        TRY(table_gone_put(c, &gone, e, err));
-        d->removed += pairs.second[i];
+    for (size_t i = 0; d->gone != NULL && i < d->scan.file_count; i++) {
+        if (d->gone[i] != NULL) {
+            const struct table_gone gone = {.file = &d->scan.files[i], .bits = d->gone[i]};
+            TRY(table_gone_put(c, &gone, e, err));
+        }
     }
     return ERR_OK;
 }
@@ -452,12 +480,11 @@ static enum err_code find_places(struct delta *d, struct table_commit *c, struct
     if (!has_keys(d) || d->rows == 0) {
         return ERR_OK;
     }
+    for (size_t i = 0; i < MAX(d->request->batch_count, 1); i++) {
+        d->batches[i].matched = 0;
+    }
     TRY(find_by_key(d, &c->base, &places, err));
-    TRY(run(d,
-            arena_printf(d->arena, "CREATE OR REPLACE TEMP TABLE tarn_gone AS " STR_FMT,
-                         STR_ARG(places)),
-            err));
-    return count_matches(d, err);
+    return d->scan.file_count > 0 ? find_rows(d, places, err) : ERR_OK;
 }
 
 // Rows that come are made from the state before the change, and again with each attempt.
@@ -469,12 +496,7 @@ static enum err_code find_change(struct delta *d, struct table_commit *c, struct
     d->source = sql.source;
     d->entries = (struct table_entries){0};
     d->rows = 0;
-    TRY(run(d,
-            arena_printf(d->arena,
-                         "CREATE OR REPLACE TEMP TABLE tarn_gone AS SELECT tarn_file, tarn_row "
-                         "FROM (" STR_FMT ")",
-                         STR_ARG(sql.places)),
-            err));
+    TRY(find_rows(d, sql.places, err));
     return sql.source.len > 0 ? prepare_rows(d, err) : ERR_OK;
 }
 
@@ -491,15 +513,14 @@ static enum err_code put_rows(struct delta *d, struct table_commit *c, struct er
 static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
     struct delta *d = c->ctx;
     d->removed = 0;
+    d->gone = NULL;
     if (d->request->mode == TABLE_DELTA_CHANGE) {
         TRY(find_change(d, c, err));
     } else {
         TRY(schema_still_fits(d, c->base.metadata, err));
         TRY(find_places(d, c, err));
     }
-    if (d->scan.file_count > 0) {
-        TRY(put_deletes(d, c, e, err));
-    }
+    TRY(put_deletes(d, c, e, err));
     TRY(put_rows(d, c, err));
     e->added = d->entries;
     e->nothing = d->removed == 0 && d->entries.count == 0;
@@ -529,8 +550,7 @@ static enum err_code look_up(struct delta *d, struct err *err) {
 
 static void drop_temporaries(struct session *s) {
     struct err none = ERR_NONE;
-    (void)session_run(s, STR("DROP TABLE IF EXISTS tarn_delta; DROP TABLE IF EXISTS tarn_gone"),
-                      &none);
+    (void)session_run(s, STR("DROP TABLE IF EXISTS tarn_delta"), &none);
 }
 
 static struct table_delta_done done_of(const struct delta *d, const struct table_commit *c) {

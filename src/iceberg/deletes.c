@@ -162,7 +162,7 @@ static enum err_code put_positions(struct buf *out, const uint64_t *bits, int64_
             put_le64(&data, word * 64 + __builtin_ctzll(rest));
         }
         const bool last = word + 1 == (rows + 63) / 64;
-        if (data.len > 0 && (last || data.len >= 8 * (PAGE_ROWS - 64))) {
+        if (data.len > 0 && (last || data.len / 8 >= PAGE_ROWS - 64)) {
             const struct page page = {PAGE_DATA, PLAIN, (int64_t)(data.len / 8), buf_str(&data)};
             TRY(put_page(out, c, &page, err));
             buf_reset(&data);
@@ -309,25 +309,25 @@ static void describe_file(struct str data_path, const struct extent *e, struct a
                                    .referenced_data_file = data_path};
 }
 
-enum err_code ice_position_deletes_write(struct str data_path, const uint64_t *bits, int64_t rows,
-                                         struct arena *a, struct str *ret,
-                                         struct ice_data_file *file, struct err *err) {
+enum err_code ice_position_deletes_write(const struct ice_deleted *d, struct arena *a,
+                                         struct str *ret, struct ice_data_file *file,
+                                         struct err *err) {
     DEFER(buf_release) struct buf out = BUF(FILE_MAX);
-    const struct extent e = extent_of(bits, rows);
+    const struct extent e = extent_of(d->bits, d->rows);
     struct column path = {0};
     struct column pos = {0};
     CHECK(e.count > 0);
     buf_add_cstr(&out, "PAR1");
-    TRY(put_paths(&out, data_path, e.count, &path, err));
-    TRY(put_positions(&out, bits, rows, &pos, err));
+    TRY(put_paths(&out, d->data_path, e.count, &path, err));
+    TRY(put_positions(&out, d->bits, d->rows, &pos, err));
     const struct described columns[] = {
-        {"file_path", TYPE_BYTE_ARRAY, RLE_DICTIONARY, data_path, data_path, &path},
+        {"file_path", TYPE_BYTE_ARRAY, RLE_DICTIONARY, d->data_path, d->data_path, &path},
         {"pos", TYPE_INT64, PLAIN, le64(e.first, a), le64(e.last, a), &pos}};
     put_footer(&out, columns, e.count);
     if (out.overflow) {
         return err_set(err, ERR_TOO_LARGE, "a delete file has too many rows");
     }
-    describe_file(data_path, &e, a, file);
+    describe_file(d->data_path, &e, a, file);
     file->file_bytes = (int64_t)out.len;
     *ret = arena_str(a, buf_str(&out));
     return ERR_OK;

@@ -14,9 +14,14 @@
 #define ICE_DELETE_PATH_ID 2147483546
 #define ICE_DELETE_POS_ID 2147483545
 
-// bits: bit i of `rows` is set if row i of the data file with that path is deleted; at least one
-// is. Fills *file but for its path: counts, bytes, whole and equal bounds of file_path, the data
-// file that it refers to.
-MUST_CHECK enum err_code ice_position_deletes_write(struct str data_path, const uint64_t *bits,
-                                                    int64_t rows, struct arena *a, struct str *ret,
-                                                    struct ice_data_file *file, struct err *err);
+// The deleted rows of a data file: bit i is set if row i is one. At least one is.
+struct ice_deleted {
+    struct str data_path;
+    const uint64_t *bits;
+    int64_t rows; // of the data file
+};
+// Fills *file but for its path: counts, bytes, whole and equal bounds of file_path, the data file
+// that it refers to.
+MUST_CHECK enum err_code ice_position_deletes_write(const struct ice_deleted *d, struct arena *a,
+                                                    struct str *ret, struct ice_data_file *file,
+                                                    struct err *err);

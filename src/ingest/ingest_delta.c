@@ -105,25 +105,26 @@ struct rendering {
     struct buf out;
 };
 
-static enum err_code render_member(struct rendering *r, size_t row, struct str name,
-                                   const json_t *value, const struct ice_field **ret,
-                                   struct err *err) {
+// The column that a member of a row is for; NULL: *err says why it cannot be.
+static const struct ice_field *member_field(struct rendering *r, size_t row, struct str name,
+                                            const json_t *value, struct err *err) {
     const struct ice_field *f = ice_schema_find(r->schema, name);
     if (f == NULL) {
-        return err_set(err, ERR_SCHEMA,
-                       "row %zu: \"" STR_FMT "\" is no column of dataset \"" STR_FMT
-                       "\" (evolve=true adds columns)",
-                       row + 1, STR_ARG(name), STR_ARG(r->request->dataset));
+        (void)err_set(err, ERR_SCHEMA,
+                      "row %zu: \"" STR_FMT "\" is no column of dataset \"" STR_FMT
+                      "\" (evolve=true adds columns)",
+                      row + 1, STR_ARG(name), STR_ARG(r->request->dataset));
+        return NULL;
     }
     if (!fits(&f->type, value, r->arena)) {
-        return err_set(err, ERR_DATA,
-                       "row %zu: column \"" STR_FMT "\" is " STR_FMT
-                       ", which this value is not: " STR_FMT,
-                       row + 1, STR_ARG(f->name), STR_ARG(ice_type_text(&f->type, r->arena)),
-                       STR_ARG(str_slice(json_text(value, r->arena), 0, 60)));
+        (void)err_set(err, ERR_DATA,
+                      "row %zu: column \"" STR_FMT "\" is " STR_FMT
+                      ", which this value is not: " STR_FMT,
+                      row + 1, STR_ARG(f->name), STR_ARG(ice_type_text(&f->type, r->arena)),
+                      STR_ARG(str_slice(json_text(value, r->arena), 0, 60)));
+        return NULL;
     }
-    *ret = f;
-    return ERR_OK;
+    return f;
 }
 
 static enum err_code render_row(struct rendering *r, size_t row, const json_t *object,
@@ -135,8 +136,10 @@ static enum err_code render_row(struct rendering *r, size_t row, const json_t *o
     size_t seen_count = 0;
     jsonw_object(&w);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        const struct ice_field *f = NULL;
-        TRY(render_member(r, row, str_from(key), value, &f, err));
+        const struct ice_field *f = member_field(r, row, str_from(key), value, err);
+        if (f == NULL) {
+            return err->code;
+        }
         for (size_t i = 0; i < seen_count; i++) {
             if (seen[i] == f) {
                 return err_set(err, ERR_DATA, "row %zu has column \"" STR_FMT "\" twice", row + 1,

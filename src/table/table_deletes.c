@@ -321,8 +321,8 @@ enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
                                      STR_ARG(c->dir), STR_ARG(uuid_new(c->arena)));
     struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
     *entry = (struct ice_entry){.status = ICE_ADDED, .inherit = true};
-    TRY(ice_position_deletes_write(f->file->path, g->bits, rows, c->arena, &data, &entry->file,
-                                   err));
+    const struct ice_deleted deleted = {f->file->path, g->bits, rows};
+    TRY(ice_position_deletes_write(&deleted, c->arena, &data, &entry->file, err));
     entry->file.path = table_object_uri(c, object);
     return table_object_put(c, &c->attempt, object, data, err);
 }

@@ -183,6 +183,20 @@ static void one_delete_file_serves_a_data_file(void **state) {
     assert_str(world_value_of(&world, &pin, &none, "count(*)", ""), "1000");
 }
 
+static void many_deletes_are_read_as_they_were_written(void **state) {
+    (void)state;
+    struct table_delta_done done;
+    create("(SELECT i AS id, i % 7 AS v FROM range(300000) r(i))");
+    OK(delta(TABLE_DELTA_DELETE, "(SELECT i AS id FROM range(300000) r(i) WHERE i % 2 = 0)",
+             &done));
+    assert_int_equal(done.removed, 150000);
+    assert_str(world_value(&world, "d", "count(*) || ' ' || sum(id) || ' ' || min(id)"),
+               "150000 22500000000 1");
+    OK(delta(TABLE_DELTA_DELETE, "(VALUES (299999)) t(id)", &done));
+    world_reopen(&world);
+    assert_str(world_value(&world, "d", "count(*) || ' ' || max(id)"), "149999 299997");
+}
+
 // Against a model
 
 #define IDS 60
@@ -282,6 +296,7 @@ int main(void) {
         TEST(callers_of_one_commit_follow_each_other),
         TEST(keys_may_be_of_several_columns_and_any_type),
         TEST(one_delete_file_serves_a_data_file),
+        TEST(many_deletes_are_read_as_they_were_written),
         TEST(random_deltas_agree_with_a_model),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

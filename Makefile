@@ -41,7 +41,7 @@ help:
 	@echo 'make           builds build/tarn'
 	@echo 'make run       a server with demonstration data in ./tarn-data (ARGS="--listen 127.0.0.1:9000")'
 	@echo 'make test      builds with gcc, clang and the sanitizers, runs all tests (ARGS="-R store": some)'
-	@echo 'make bench     measures against the engine itself'
+	@echo 'make bench     measures against the engine itself (ARGS="ingest query": some sections; --json)'
 	@echo 'make format    lays out the sources with clang-format'
 	@echo 'make lint      the style checks alone: layout, tidy, cppcheck, clang-tidy'
 	@echo 'make install   installs below PREFIX (now $(PREFIX)); DESTDIR goes in front of it'

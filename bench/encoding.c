@@ -3,28 +3,24 @@
 #include "bench/encoding.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "encode/encode.h"
 #include "engine/engine.h"
 
 #define OUT_MAX (64U << 20)
 #define ROUNDS 3
+#define TREE (-1) // instead of a format
 
 static const char source[] =
     "SELECT i AS id, 'name ' || (i %% 1000) AS name, i * 0.25 AS price, "
     "i %% 2 = 0 AS even, TIMESTAMP '2026-01-01' + to_seconds(i) AS at FROM range(%lld) t(i)";
 
-static int64_t now_us(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-// What a run of rows costs in one form: only the work on chunks is timed, not the engine's.
+// What a run of rows costs in one form: CPU time of the work on chunks, without the engine's.
 struct cost {
-    int64_t us, bytes;
+    int64_t us;
+    int64_t dump_us; // TREE: to write it, which comes on top
 };
 
 static void value_to_tree(const struct vec *v, size_t row, json_t *object, const char *name) {
@@ -46,6 +42,7 @@ static void value_to_tree(const struct vec *v, size_t row, json_t *object, const
 }
 
 static void chunk_to_tree(const struct vec_chunk *chunk, char names[][32], struct cost *cost) {
+    const int64_t start = clock_cpu_us();
     DEFER(json_decrefp) json_t *rows = json_array();
     for (size_t r = 0; r < chunk->rows; r++) {
         json_t *object = json_object();
@@ -54,11 +51,13 @@ static void chunk_to_tree(const struct vec_chunk *chunk, char names[][32], struc
         }
         json_array_append_new(rows, object);
     }
+    const int64_t built = clock_cpu_us();
     DEFER(arena_release) struct arena a = ARENA(OUT_MAX);
-    cost->bytes += (int64_t)json_text(rows, &a).len;
+    CHECK(json_text(rows, &a).len > 0);
+    cost->us += built - start;
+    cost->dump_us += clock_cpu_us() - built;
 }
 
-// format -1: the tree.
 static struct cost measure(struct engine *e, int64_t rows, int format) {
     struct err err = ERR_NONE;
     DEFER(session_closep) struct session *s = NULL;
@@ -69,7 +68,7 @@ static struct cost measure(struct engine *e, int64_t rows, int format) {
     char names[8][32];
     struct cost cost = {0};
     struct encode_column columns[8];
-    struct encode_options o = {.format = (enum encode_format)(format < 0 ? 0 : format)};
+    struct encode_options o = {.format = (enum encode_format)(format == TREE ? 0 : format)};
     CHECK(session_open(e, &s, &err) == ERR_OK);
     CHECK(session_query(s, arena_printf(&a, source, (long long)rows), &result, &err) == ERR_OK);
     size_t count = rows_column_count(result);
@@ -84,28 +83,22 @@ static struct cost measure(struct engine *e, int64_t rows, int format) {
     const struct vec_chunk *chunk;
     CHECK(rows_next(result, &chunk, &err) == ERR_OK);
     while (chunk != NULL) {
-        int64_t start = now_us();
-        if (format < 0) {
+        const int64_t start = clock_cpu_us();
+        if (format == TREE) {
             chunk_to_tree(chunk, names, &cost);
         } else {
             CHECK(encoder_rows(encoder, &(struct encode_rows){chunk, 0, chunk->rows}, &out, &err) ==
                   ERR_OK);
-            cost.bytes += (int64_t)out.len;
+            cost.us += clock_cpu_us() - start;
             buf_reset(&out);
         }
-        cost.us += now_us() - start;
         CHECK(rows_next(result, &chunk, &err) == ERR_OK);
     }
     return cost;
 }
 
-static struct cost best_of(struct engine *e, int64_t rows, int format) {
-    struct cost best = measure(e, rows, format);
-    for (int i = 1; i < ROUNDS; i++) {
-        struct cost c = measure(e, rows, format);
-        best = c.us < best.us ? c : best;
-    }
-    return best;
+static void keep_best(struct cost *best, struct cost c) {
+    *best = best->us == 0 || c.us < best->us ? c : *best;
 }
 
 void encoding_measure(int64_t rows) {
@@ -113,12 +106,15 @@ void encoding_measure(int64_t rows) {
     struct engine_options o = {.threads = 1, .memory_bytes = 1LL << 30};
     struct engine *e;
     CHECK(engine_open(&o, &e, &err) == ERR_OK);
-    struct cost tree = best_of(e, rows, -1);
-    struct cost ndjson = best_of(e, rows, ENCODE_NDJSON);
-    struct cost arrow = best_of(e, rows, ENCODE_ARROW);
+    struct cost tree = {0};
+    struct cost ndjson = {0};
+    struct cost arrow = {0};
+    for (int i = 0; i < ROUNDS; i++) {
+        keep_best(&tree, measure(e, rows, TREE));
+        keep_best(&ndjson, measure(e, rows, ENCODE_NDJSON));
+        keep_best(&arrow, measure(e, rows, ENCODE_ARROW));
+    }
     engine_close(e);
-    printf("{\"jansson_us\": %lld, \"ndjson_us\": %lld, \"arrow_us\": %lld, "
-           "\"ndjson_bytes\": %lld, \"arrow_bytes\": %lld}\n",
-           (long long)tree.us, (long long)ndjson.us, (long long)arrow.us, (long long)ndjson.bytes,
-           (long long)arrow.bytes);
+    printf("{\"tree_us\": %lld, \"dump_us\": %lld, \"ndjson_us\": %lld, \"arrow_us\": %lld}\n",
+           (long long)tree.us, (long long)tree.dump_us, (long long)ndjson.us, (long long)arrow.us);
 }

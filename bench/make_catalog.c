@@ -57,7 +57,8 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "make_catalog FOLDER COUNT\n");
         return 2;
     }
-    char *options[] = {"--data", argv[1]};
+    char flag[] = "--data";
+    char *options[] = {flag, argv[1]};
     if (config_load(2, options, &a, &c, &err) != ERR_OK ||
         catalog_open(&c, &w.catalog, &err) != ERR_OK) {
         (void)fprintf(stderr, "make_catalog: %s\n", err.msg);

@@ -39,7 +39,8 @@
         }                                                                                          \
     } while (0)
 
-_Noreturn void check_failed(const char *cond, const char *file, int line);
+// Spelt as an attribute, since cppcheck does not know _Noreturn.
+void check_failed(const char *cond, const char *file, int line) __attribute__((noreturn));
 
 // Memory from the heap that is there: out of memory aborts. Sizes that a client chooses are
 // bounded before they come here.

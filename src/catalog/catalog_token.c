@@ -63,7 +63,7 @@ void catalog_token_index(struct catalog *c, struct str id, const json_t *value) 
         c->tokens[at] = c->tokens[--c->token_count];
     }
     struct str hex;
-    struct sha256 hash;
+    struct sha256 hash = {0};
     if (value == NULL || !json_get_str(value, "sha256", &hex) ||
         !hex_decode(hex, hash.bytes, sizeof(hash.bytes))) {
         return;

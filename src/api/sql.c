@@ -4,9 +4,9 @@
 #include "base/hash.h"
 #include "encode/encode.h"
 
-#define PIECE_BYTES (256U << 10) // an answer goes out in pieces of about this size
-#define PIECE_MAX (64U << 20)    // one row may make it larger
-#define ROWS_AT_FIRST 16         // are encoded at once; then as many as fill a piece
+#define PIECE_BYTES ((size_t)256 << 10) // an answer goes out in pieces of about this size
+#define PIECE_MAX (64U << 20)           // one row may make it larger
+#define ROWS_AT_FIRST 16                // are encoded at once; then as many as fill a piece
 #define ROWS_MAX_MOST 1000000000
 
 // A query on its way out. Lives in the request's arena until done.

@@ -44,6 +44,7 @@ static void entry_free(struct entry *e) {
 }
 
 static void entry_evict(struct cache *c, struct entry *e) {
+    CHECK(c->map != NULL); // it holds e at least
     HASH_DEL(c->map, e);
     DL_DELETE(c->recent, e);
     c->bytes -= e->bytes;
@@ -93,8 +94,11 @@ static void entry_insert(struct cache *c, struct entry *e, size_t key_len) {
     HASH_ADD_KEYPTR(hh, c->map, e->key, key_len, e);
     DL_PREPEND(c->recent, e);
     c->bytes += e->bytes;
-    while (c->bytes > c->bytes_max && c->recent->prev != c->recent) {
-        entry_evict(c, c->recent->prev); // the head's prev is the tail
+    struct entry *oldest = e->prev; // the head's prev is the tail
+    while (c->bytes > c->bytes_max && oldest != e) {
+        struct entry *newer = oldest->prev;
+        entry_evict(c, oldest);
+        oldest = newer;
     }
 }
 

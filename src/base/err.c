@@ -58,15 +58,14 @@ static void start(struct err *err, enum err_code code, const char *file, int lin
     err->msg[0] = '\0';
 }
 
-enum err_code err_fill(struct err *err, enum err_code code, const char *file, int line,
-                       const char *fmt, ...) {
+void err_fill(struct err *err, enum err_code code, const char *file, int line, const char *fmt,
+              ...) {
     CHECK(code != ERR_OK);
     start(err, code, file, line);
     va_list args;
     va_start(args, fmt);
     message_add(err, fmt, args);
     va_end(args);
-    return code;
 }
 
 enum err_code err_fill_errno(struct err *err, const char *file, int line, const char *fmt, ...) {

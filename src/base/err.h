@@ -52,12 +52,17 @@ struct err {
 #define ERR_NONE ((struct err){.position = -1})
 
 // Fills *err and returns the code: return err_set(err, ERR_NOT_FOUND, "no table \"%s\"", name);
-#define err_set(err, code, ...) err_fill(err, code, __FILE__, __LINE__, __VA_ARGS__)
+#define err_set(err, code, ...)                                                                    \
+    ({                                                                                             \
+        const enum err_code err_set_ = (code);                                                     \
+        err_fill(err, err_set_, __FILE__, __LINE__, __VA_ARGS__);                                  \
+        err_set_; /* known where it is called, so that analysers see what TRY does */              \
+    })
 // The same with ": <strerror(errno)>" behind the message; ENOSPC and EDQUOT become ERR_NO_SPACE.
 #define err_errno(err, ...) err_fill_errno(err, __FILE__, __LINE__, __VA_ARGS__)
 
-enum err_code err_fill(struct err *err, enum err_code code, const char *file, int line,
-                       const char *fmt, ...) PRINTF_LIKE(5, 6);
+void err_fill(struct err *err, enum err_code code, const char *file, int line, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
 enum err_code err_fill_errno(struct err *err, const char *file, int line, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 // Puts text before the message and keeps code and origin. Returns the code.

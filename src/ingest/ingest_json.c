@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define SQL_MAX (16 << 20)
-#define LOOK_BYTES (1 << 20)
+#define LOOK_BYTES ((size_t)1 << 20)
 
 // How the objects stand in the file, in the engine's words.
 enum layout { LAYOUT_ARRAY, LAYOUT_LINES, LAYOUT_LOOSE };

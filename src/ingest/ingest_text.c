@@ -9,7 +9,7 @@
 
 #include "base/utf8.h"
 
-#define CHUNK_BYTES (1 << 20)
+#define CHUNK_BYTES ((size_t)1 << 20)
 
 // What may be stated, and iconv's name for it. NULL: UTF-8 itself.
 static const struct encoding {

@@ -96,10 +96,11 @@ void table_folder_remove(struct tables *t, const struct catalog_dataset *d) {
 }
 
 void table_uses_free(struct tables *t) {
-    struct table_use *u = NULL;
-    struct table_use *next = NULL;
-    HASH_ITER(hh, t->uses, u, next) {
-        HASH_DEL(t->uses, u);
+    struct table_use *u = t->uses;
+    HASH_CLEAR(hh, t->uses); // the map goes, what was in it still hangs together
+    while (u != NULL) {
+        struct table_use *next = u->hh.next;
         use_free(u);
+        u = next;
     }
 }

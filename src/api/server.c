@@ -212,6 +212,7 @@ static void *drain_watch(void *arg) {
         if (signal_wait(d->signals, 50)) {
             log_warn("stop", "second_signal=true");
             queries_stop(d->api->queries);
+            http_server_hurry(d->api->http);
             break;
         }
     }

@@ -88,6 +88,7 @@ int http_server_port(const struct http_server *s);
 // Stops accepting; waits for requests in work at most timeout_ms, then cancels the rest. Idle
 // connections are closed at once. True when all ended by themselves.
 bool http_server_drain(struct http_server *s, int64_t timeout_ms);
+void http_server_hurry(struct http_server *s); // from any thread: the time of drain is over now
 void http_server_close(struct http_server *s); // takes NULL; after drain
 
 // Calls fn(arg) once when the request is cancelled, from the monitor's thread; at once, from here,

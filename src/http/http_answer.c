@@ -95,6 +95,8 @@ void http_answer_stream(struct http_request *r, int status, const char *content_
     if (pull(r->conn, &err) != ERR_OK) {
         http_answer_reset(r->conn);
         http_refuse(r->conn, &err, 0);
+    } else if (a->last) {
+        a->streamed = false;
     }
 }
 

@@ -43,8 +43,8 @@ struct http_body {
 
 struct http_answer {
     bool given;
-    bool queued; // libmicrohttpd has it, or it was sent past it
-    bool streamed;
+    bool queued;   // libmicrohttpd has it, or it was sent past it
+    bool streamed; // in more than one piece
     int status;
     const char *content_type;
     struct buf body; // the body, or the current piece of the stream
@@ -108,6 +108,7 @@ struct http_server {
     char complaint[256]; // what libmicrohttpd says when it does not start
     _Atomic bool draining;
     _Atomic bool cancelling; // what begins now is cancelled
+    _Atomic bool hurrying;   // drain waits no longer
     _Atomic int working;     // requests from head to done
 
     pthread_t monitor;

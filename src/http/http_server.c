@@ -379,9 +379,9 @@ static void stop_accepting(struct http_server *s) {
 }
 
 // Waits until no request is in work; connections that become idle are closed meanwhile.
-static bool wait_idle(struct http_server *s, int64_t until_us) {
+static bool wait_idle(struct http_server *s, int64_t until_us, bool hurry) {
     while (atomic_load(&s->working) > 0) {
-        if (clock_mono_us() >= until_us) {
+        if (clock_mono_us() >= until_us || (hurry && atomic_load(&s->hurrying))) {
             return false;
         }
         step_on();
@@ -393,12 +393,16 @@ static bool wait_idle(struct http_server *s, int64_t until_us) {
 bool http_server_drain(struct http_server *s, int64_t timeout_ms) {
     stop_accepting(s);
     (void)http_monitor_cut(s, false);
-    if (wait_idle(s, clock_mono_us() + timeout_ms * 1000)) {
+    if (wait_idle(s, clock_mono_us() + timeout_ms * 1000, true)) {
         return true;
     }
     http_monitor_cancel_all(s);
-    (void)wait_idle(s, clock_mono_us() + CANCEL_GRACE_US);
+    (void)wait_idle(s, clock_mono_us() + CANCEL_GRACE_US, false);
     return false;
+}
+
+void http_server_hurry(struct http_server *s) {
+    atomic_store(&s->hurrying, true);
 }
 
 void http_server_close(struct http_server *s) {

@@ -629,6 +629,26 @@ static void drain_cancels_what_takes_too_long(void **state) {
     (void)close(busy);
 }
 
+static void *hurry(void *arg) {
+    sleep_ms(50);
+    http_server_hurry(arg);
+    return NULL;
+}
+
+static void drain_can_be_cut_short(void **state) {
+    (void)state;
+    ARENA_HERE;
+    const int busy = dial();
+    send_all(busy, STR("GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_true(wait_for(&seen.handles, 1));
+    const pthread_t thread = threads_start("hurry", hurry, server);
+    assert_false(http_server_drain(server, 600000));
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(seen_int(&seen.cancelled), 1);
+    assert_int_equal(status_of(read_to_end(busy, &a)), 200);
+    (void)close(busy);
+}
+
 static void silent_clients_are_left(void **state) {
     (void)state;
     ARENA_HERE;
@@ -712,12 +732,14 @@ static void requests_are_counted(void **state) {
     (void)ask(STR("POST /echo HTTP/1.1\r\n" HEAD "Content-Length: 5\r\n\r\nhello"), &a);
     (void)ask(STR("GET /denied HTTP/1.1\r\n" HEAD "\r\n"), &a);
     (void)ask(STR("GET /.. HTTP/1.1\r\n" HEAD "\r\n"), &a);
-    assert_true(wait_for(&seen.dones, 3));
-    assert_int_equal(counter_get(COUNTER_http_requests) - requests, 3);
+    (void)ask(STR("GET /stream?pieces=1 HTTP/1.1\r\n" HEAD "\r\n"), &a);
+    (void)ask(STR("GET /stream?pieces=2 HTTP/1.1\r\n" HEAD "\r\n"), &a);
+    assert_true(wait_for(&seen.dones, 5));
+    assert_int_equal(counter_get(COUNTER_http_requests) - requests, 5);
     assert_int_equal(counter_get(COUNTER_http_errors_client) - client, 2);
     assert_int_equal(counter_get(COUNTER_http_refused) - refused, 1);
     assert_int_equal(counter_get(COUNTER_http_bytes_in) - in, 5);
-    assert_int_equal(counter_get(COUNTER_http_bytes_out) - out, 5 + 12 + 16);
+    assert_int_equal(counter_get(COUNTER_http_bytes_out) - out, 5 + 12 + 16 + 8 + 16);
 }
 
 static void *hammer(void *arg) {
@@ -824,6 +846,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_slow_reader_holds_nobody),
     TEST(drain_waits_for_requests_but_not_for_idlers),
     TEST(drain_cancels_what_takes_too_long),
+    TEST(drain_can_be_cut_short),
     TEST(silent_clients_are_left),
     TEST(a_head_that_trickles_is_cut_off),
     TEST(the_number_of_connections_is_limited),

@@ -14,6 +14,7 @@
 #include "jobs/jobs.h"
 #include "query/query.h"
 #include "table/table.h"
+#include "upkeep/upkeep.h"
 
 // The server's parts. Made in server.c, used everywhere, owned there.
 struct api {
@@ -24,6 +25,7 @@ struct api {
     struct ingest *ingest;
     struct queries *queries;
     struct jobs *jobs;
+    struct upkeep *upkeep;
     struct http_server *http;
     struct scratch spill;  // the engine's
     int64_t start_us;      // wall clock
@@ -127,6 +129,7 @@ enum err_code query_stop(struct call *c, struct err *err);
 enum err_code token_make(struct call *c, struct err *err);
 enum err_code token_list(struct call *c, struct err *err);
 enum err_code token_revoke(struct call *c, struct err *err);
+enum err_code upkeep_compact_route(struct call *c, struct err *err);
 enum err_code job_list(struct call *c, struct err *err);
 enum err_code job_show(struct call *c, struct err *err);
 enum err_code job_stop(struct call *c, struct err *err);

@@ -59,11 +59,12 @@ static enum err_code open_engine(struct api *api, struct arena *a, struct err *e
     return engine_open(&o, &api->engine, err);
 }
 
-static void open_jobs(struct api *api) {
+static void open_jobs(struct api *api, const struct upkeep_options *u) {
     const struct config *c = api->config;
     const struct jobs_options o = {
         .workers = c->jobs_workers, .queued_max = c->jobs_queued_max, .kept_max = c->jobs_kept_max};
     api->jobs = jobs_new(&o);
+    api->upkeep = upkeep_new(api->tables, u);
 }
 
 static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
@@ -76,13 +77,20 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
     TRY(queries_open(c, api->tables, api->engine, &api->queries, err));
-    open_jobs(api);
+    const struct upkeep_options u = {.cache =
+                                         arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data)),
+                                     .memory_bytes = c->upkeep_memory,
+                                     .threads = (int)c->engine_threads,
+                                     .target_bytes = c->ingest_target_file,
+                                     .snapshots_max = c->upkeep_snapshots_max};
+    open_jobs(api, &u);
     return ERR_OK;
 }
 
 static void close_parts(struct api *api) {
     http_server_close(api->http);
     jobs_close(api->jobs);
+    upkeep_free(api->upkeep);
     queries_close(api->queries);
     ingest_close(api->ingest);
     tables_free(api->tables);

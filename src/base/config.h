@@ -45,6 +45,8 @@
     X(ingest, unpacked_max, size, "256G", 1048576, 1099511627776000, "Bytes after unpacking.")     \
     X(ingest, target_file, size, "256M", 1048576, 4294967296, "Aimed size of a data file.")        \
     X(ingest, rejects_max, count, "10000", 0, 1000000, "Bad rows that on_error=reject keeps.")     \
+    X(upkeep, memory, size, "512M", 67108864, 1099511627776, "Memory of a compaction's engine.")   \
+    X(upkeep, snapshots_max, count, "1000", 1, 100000, "Snapshots kept of a dataset.")             \
     X(jobs, workers, count, "2", 1, 64, "Jobs that run at once.")                                  \
     X(jobs, queued_max, count, "1000", 1, 100000, "Jobs that wait to run.")                        \
     X(jobs, kept_max, count, "1000", 1, 100000, "Jobs that ended and are still shown.")            \

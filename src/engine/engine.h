@@ -112,6 +112,16 @@ struct engine_reader {
 MUST_CHECK enum err_code engine_reader_add(struct engine *e, const struct engine_reader *r,
                                            struct err *err);
 
+// Rows as they pass, whatever their order: tarn_sum(id, hash(a, b)) is true for every row, and adds
+// it to the sum of that number. For the server's own statements; the hash is over all columns that
+// matter. Any thread; _end comes after the statement's end.
+struct engine_sum {
+    uint64_t rows, first, second;
+};
+int64_t engine_sum_begin(struct engine *e);
+struct engine_sum engine_sum_end(struct engine *e, int64_t id);
+bool engine_sum_eq(const struct engine_sum *x, const struct engine_sum *y);
+
 // COPY (select) TO path as Parquet, with the file's statistics.
 struct engine_column_stats {
     struct str path;   // "a", "st.x", "l.list.element": the parts with dots between

@@ -9,6 +9,7 @@
 
 struct parser;
 struct live;
+struct sums;
 
 struct engine {
     duckdb_database db;
@@ -22,6 +23,7 @@ struct engine {
     bool stopping;
     int64_t wake_us;   // when the watcher looks next
     struct live *live; // deleted rows of scans; has a lock of its own
+    struct sums *sums; // of rows that pass; likewise
 };
 
 struct session {
@@ -74,6 +76,9 @@ MUST_CHECK enum err_code engine_check_sql(struct str sql, struct err *err);
 // Makes tarn_live() known to the instance.
 MUST_CHECK enum err_code engine_live_open(struct engine *e, struct err *err);
 void engine_live_release(struct engine *e);
+// The same for tarn_sum().
+MUST_CHECK enum err_code engine_sum_open(struct engine *e, struct err *err);
+void engine_sum_release(struct engine *e);
 
 // Frees what engine_parse keeps.
 void engine_parsers_release(struct engine *e);

@@ -47,8 +47,7 @@ static const struct ice_bound *bound_find(const struct ice_bounds *b, int32_t id
     return NULL;
 }
 
-// The data file that a delete file is for; empty: it does not say.
-static struct str referenced(const struct ice_data_file *f) {
+struct str table_delete_target(const struct ice_data_file *f) {
     const struct ice_bound *lower = bound_find(&f->lower, ICE_DELETE_PATH_ID);
     const struct ice_bound *upper = bound_find(&f->upper, ICE_DELETE_PATH_ID);
     if (f->referenced_data_file.len > 0) {
@@ -59,7 +58,7 @@ static struct str referenced(const struct ice_data_file *f) {
 }
 
 static void target_add(struct loading *l, const struct ice_entry *e) {
-    const struct str path = referenced(&e->file);
+    const struct str path = table_delete_target(&e->file);
     struct target *t = &l->any;
     if (path.len > 0) {
         HASH_FIND(hh, l->targets, path.ptr, path.len, t);
@@ -133,7 +132,7 @@ static void note_missing(struct loading *l, const struct table_file *f, struct s
     HASH_ADD_KEYPTR(hh, l->missing, m->path.ptr, m->path.len, m);
     for (size_t i = 0; i < f->delete_file_count; i++) {
         // One that names its data file belongs to no other.
-        const bool shared = referenced(f->delete_files[i]).len == 0;
+        const bool shared = table_delete_target(f->delete_files[i]).len == 0;
         if (!shared || !is_to_be_read(l, f->delete_files[i])) {
             l->to_read =
                 arena_grow(l->arena, l->to_read, &l->read_cap, l->read_count + 1, sizeof(void *));
@@ -295,7 +294,7 @@ enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
 static void remove_earlier(struct table_commit *c, const struct table_file *f,
                            struct table_edit *e) {
     for (size_t i = 0; i < f->delete_file_count; i++) {
-        if (referenced(f->delete_files[i]).len > 0) {
+        if (table_delete_target(f->delete_files[i]).len > 0) {
             table_path_add(&e->removed, f->delete_files[i]->path, c->arena);
         }
     }

@@ -92,6 +92,8 @@ struct table_stage_source {
     struct str select;               // rows, under the schema's names and types
     const struct ice_schema *schema; // of the files
     const char *folder;
+    bool one_file;        // in the order of the select
+    int64_t target_bytes; // of each file; 0: as the service is configured
 };
 MUST_CHECK enum err_code table_stage(struct tables *t, struct session *s,
                                      const struct table_stage_source *source, struct arena *a,
@@ -102,6 +104,15 @@ void table_metrics(const struct ice_schema *s, const struct engine_file_stats *s
 // NULLs of a top-level primitive column over all files; -1: not known.
 int64_t table_staged_nulls(const struct table_staged *staged, const struct ice_field *f);
 
+// Every live data file of the pin with its deletes, in the order of the manifests: also those all
+// of whose rows are deleted. Not to be rendered: table_scan_of makes a scan of some of them, which
+// that engine can run while the arena lives.
+MUST_CHECK enum err_code table_files_load(struct tables *t, const struct table_pin *pin,
+                                          struct arena *a, struct table_scan *ret, struct err *err);
+struct table_scan table_scan_of(struct engine *e, const struct table_file *files, size_t count,
+                                struct arena *a);
+// The data file that a delete file is for; empty: it does not say, and may be for several.
+struct str table_delete_target(const struct ice_data_file *f);
 // Deletes of the files of a scan, from its delete files; what was read is cached.
 MUST_CHECK enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
                                             const struct ice_manifest_list *list,

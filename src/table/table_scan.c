@@ -77,7 +77,7 @@ static void unregister(void *arg) {
     engine_live_remove(r->engine, r->id);
 }
 
-static void register_deletes(struct tables *t, struct table_scan *scan, struct arena *a) {
+static void register_deletes(struct engine *e, struct table_scan *scan, struct arena *a) {
     struct engine_live_file *files = arena_array(a, scan->file_count, sizeof(*files));
     bool any = false;
     for (size_t i = 0; i < scan->file_count; i++) {
@@ -89,8 +89,8 @@ static void register_deletes(struct tables *t, struct table_scan *scan, struct a
     }
     if (any) {
         struct registration *r = arena_alloc(a, sizeof(*r));
-        r->engine = t->engine;
-        r->id = engine_live_add(t->engine, files, scan->file_count);
+        r->engine = e;
+        r->id = engine_live_add(e, files, scan->file_count);
         arena_defer(a, unregister, r);
         scan->live_id = r->id;
     }
@@ -108,28 +108,55 @@ static void leave_out_empty(struct table_scan *scan) {
     scan->file_count = count;
 }
 
+// The files that may match, with their deletes unless the pin is raw.
+static enum err_code find_files(struct tables *t, const struct table_pin *pin, struct scan_build *b,
+                                struct arena *a, struct err *err) {
+    const struct ice_manifest_list *list;
+    if (pin->snapshot == NULL) {
+        return ERR_OK;
+    }
+    TRY(table_manifest_list_load(t, pin, a, &list, err));
+    for (size_t i = 0; i < list->manifest_count; i++) {
+        const struct ice_manifest_ref *ref = &list->manifests[i];
+        if (!ref->deletes) {
+            const struct ice_manifest *m;
+            TRY(table_manifest_load(t, pin, ref, a, &m, err));
+            TRY(scan_manifest(pin, m, b, a, err));
+        }
+    }
+    return pin->raw ? ERR_OK : table_deletes_load(t, pin, list, &b->scan, a, err);
+}
+
+enum err_code table_files_load(struct tables *t, const struct table_pin *pin, struct arena *a,
+                               struct table_scan *ret, struct err *err) {
+    const struct table_conditions none = {0};
+    struct scan_build b = {.conditions = &none};
+    TRY(find_files(t, pin, &b, a, err));
+    *ret = b.scan;
+    return ERR_OK;
+}
+
+struct table_scan table_scan_of(struct engine *e, const struct table_file *files, size_t count,
+                                struct arena *a) {
+    struct table_scan scan = {.files = arena_array(a, count, sizeof(*scan.files)),
+                              .file_count = count};
+    for (size_t i = 0; i < count; i++) {
+        scan.files[i] = files[i];
+    }
+    leave_out_empty(&scan);
+    group_files(&scan, a);
+    register_deletes(e, &scan, a);
+    return scan;
+}
+
 enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
                               const struct table_conditions *conditions, struct arena *a,
                               struct table_scan *ret, struct err *err) {
     struct scan_build b = {.conditions = conditions};
-    if (pin->snapshot != NULL) {
-        const struct ice_manifest_list *list;
-        TRY(table_manifest_list_load(t, pin, a, &list, err));
-        for (size_t i = 0; i < list->manifest_count; i++) {
-            const struct ice_manifest_ref *ref = &list->manifests[i];
-            if (!ref->deletes) {
-                const struct ice_manifest *m;
-                TRY(table_manifest_load(t, pin, ref, a, &m, err));
-                TRY(scan_manifest(pin, m, &b, a, err));
-            }
-        }
-        if (!pin->raw) {
-            TRY(table_deletes_load(t, pin, list, &b.scan, a, err));
-            leave_out_empty(&b.scan);
-        }
-    }
+    TRY(find_files(t, pin, &b, a, err));
+    leave_out_empty(&b.scan);
     group_files(&b.scan, a);
-    register_deletes(t, &b.scan, a);
+    register_deletes(t->engine, &b.scan, a);
     counter_add(COUNTER_files_scanned, (int64_t)b.scan.file_count);
     counter_add(COUNTER_files_pruned, (int64_t)b.scan.pruned);
     *ret = b.scan;

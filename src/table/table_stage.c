@@ -106,11 +106,14 @@ enum err_code table_stage(struct tables *t, struct session *s,
     DEFER(json_decrefp) json_t *schema = ice_schema_json(source->schema);
     const struct engine_copy copy = {
         .select = source->select,
-        .path = str_from(source->folder),
+        .path = source->one_file ? arena_printf(a, "%s/0.parquet", source->folder)
+                                 : str_from(source->folder),
         .field_ids = table_field_ids_sql(source->schema, a),
         .kv = arena_printf(a, "{'iceberg.schema': " STR_FMT "}",
                            STR_ARG(sql_literal(json_text(schema, a), a))),
-        .file_bytes = t->target_bytes,
+        .file_bytes = source->one_file           ? 0
+                      : source->target_bytes > 0 ? source->target_bytes
+                                                 : t->target_bytes,
         .group_rows = group_rows(source->schema),
     };
     size_t count;

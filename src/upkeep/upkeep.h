@@ -1,0 +1,76 @@
+// Upkeep: what keeps tables quick and small. Compaction, expiry, rollback, orphans, fsck, and the
+// policy that does these things unasked.
+//
+// Everything here changes a dataset by the same commits as a write does, so it may run beside
+// queries, deltas and other servers; nothing is removed while a query of this process may read it.
+// Each call runs its statements in an engine of its own, with little memory and a spill folder.
+//
+// `job` reports progress and takes cancelling; it may be NULL.
+//
+// Threads: any.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/catalog.h"
+#include "jobs/jobs.h"
+#include "table/table.h"
+
+struct upkeep;
+
+struct upkeep_options {
+    struct str cache;      // folder for what its engines spill
+    int64_t memory_bytes;  // of such an engine
+    int threads;           // 0: all processors
+    int64_t target_bytes;  // aimed size of a data file
+    int64_t snapshots_max; // of a dataset, however young they are
+};
+struct upkeep *upkeep_new(struct tables *t, const struct upkeep_options *o);
+void upkeep_free(struct upkeep *u); // takes NULL
+
+// Compaction: small files and files with deletes are written again, as files of the aimed size
+// without deleted rows, in the current schema. The files are packed into bins; each bin is a commit
+// of its own (operation "replace"), so that what is done stays done. Before its commit a bin's new
+// file is read back: rows and checksum must be those of the rows that were written. A bin whose
+// files get deletes meanwhile is done again with them; one whose files were replaced by somebody
+// else is left out. The old files stay for time travel until their snapshots expire.
+struct upkeep_compact {
+    struct str dataset;
+    bool dry_run;
+    const struct str
+        *cluster_by; // columns to sort by: then every file is written again, as one bin
+    size_t cluster_count;
+    int64_t target_bytes;   // 0: as the service is configured
+    int64_t deletes_share;  // rows in a thousand that must be deleted in a file; 0: one row will do
+    bool tiered;            // leave large files alone unless as much is merged into them
+    int64_t bytes_a_second; // pauses between bins keep to this; 0: no limit
+    int threads;            // 0: as the service is configured
+    struct catalog_author who;
+    // For tests: called when a bin's new files are written (their folder), and when they have been
+    // checked.
+    void (*staged)(void *ctx, const char *folder);
+    void (*checked)(void *ctx);
+    void *ctx;
+};
+struct upkeep_compacted {
+    struct str dataset;
+    int64_t bins;          // that were committed (dry run: planned)
+    int64_t bins_left_out; // because another replaced their files
+    int64_t again;         // times that a bin was done again
+    int64_t files_before, files_after, bytes_before, bytes_after; // of the dataset
+    int64_t files_read, files_written;
+    int64_t rows;            // that were written
+    int64_t deletes_applied; // rows that were left out
+    int64_t snapshot_id;     // of the last commit; 0: there was nothing to do
+    int64_t duration_us;
+};
+// ERR_INVALID: no such column to cluster by. ERR_CORRUPT: what was read back is not what was
+// written; the table is as it was.
+MUST_CHECK enum err_code upkeep_compact(struct upkeep *u, const struct upkeep_compact *request,
+                                        struct job *job, struct arena *a,
+                                        struct upkeep_compacted *ret, struct err *err);

@@ -106,3 +106,26 @@ struct ice_totals {
     int64_t data_files, delete_files, records, file_bytes, position_deletes, equality_deletes;
 };
 struct ice_totals ice_totals_of(const struct ice_snapshot *parent);
+
+// How long snapshots are kept.
+struct ice_retention {
+    int64_t now_ms;
+    int64_t max_age_ms; // older ones go
+    int64_t min_keep;   // but so many of a branch stay, counted from its head
+    int64_t keep_max;   // and more of a branch do not, however young; 0: no such limit
+};
+// As the table's properties have it (history.expire.…), else five days and one.
+struct ice_retention ice_metadata_retention(const struct ice_metadata *m, int64_t now_ms);
+// Ids of the snapshots that may go. Branches and tags keep what they lead to, by their own limits
+// where they have some; the current snapshot always stays.
+int64_t *ice_metadata_expired(const struct ice_metadata *m, const struct ice_retention *r,
+                              struct arena *a, size_t *ret_count);
+// Takes them out, with their statistics, the refs that lead to one of them, and the snapshot log up
+// to the last of them. The current one must not be among them.
+void ice_metadata_remove_snapshots(struct ice_metadata *m, const int64_t *ids, size_t count,
+                                   struct arena *a);
+// Makes a snapshot of m current again.
+void ice_metadata_set_main(struct ice_metadata *m, int64_t snapshot_id, int64_t now_ms,
+                           struct arena *a);
+// URIs of the statistics files; lives as long as m and the arena.
+size_t ice_metadata_statistics(const struct ice_metadata *m, struct arena *a, struct str **ret);

@@ -34,7 +34,10 @@ enum {
 static const struct args_option ingest_options[] = {
     {"dataset", 'd', false, "NAME", "Dataset of all files. Default: each file's name."},
     {"bucket", 'b', false, "NAME", "Bucket of a new dataset. Default: primary."},
-    {"mode", 'm', false, "create|append|replace", "What to do with the dataset. Default: create."},
+    {"mode", 'm', false, "create|append|replace|upsert|delete",
+     "What to do with the dataset. Default: create."},
+    {"key", 'k', false, "COLUMN[,COLUMN]", "Upsert and delete: what tells rows apart."},
+    {"on-duplicate", 0, false, "fail|last", "Upsert: a key twice in the file. Default: fail."},
     {"format", 0, false, "auto|csv|tsv|json|ndjson|parquet", "Format of the files. Default: auto."},
     {"on-error", 0, false, "fail|reject", "Bad rows: stop, or leave them out. Default: fail."},
     {"evolve", 0, false, NULL, "Let new columns and wider types change the schema."},
@@ -141,6 +144,7 @@ static const struct command commands[] = {
      "zstd are unpacked by the server.\n\n"
      "  tarn ingest flights.csv airports.parquet\n"
      "  tarn ingest --dataset flights --mode append 2024-*.csv\n"
+     "  tarn ingest --dataset people --mode upsert --key id corrections.csv\n"
      "  zcat log.ndjson.gz | tarn ingest --dataset log --format ndjson -",
      ingest_options, COMMAND_CLIENT, 1, COMMAND_MANY, cli_ingest},
     {"query", "[SQL|-]", "Run a statement and print its rows.",

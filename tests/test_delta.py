@@ -204,3 +204,16 @@ def test_random_deltas_agree_with_a_model(serve):
         history.append((version, dict(model)))
     for version, was in rng.sample(history, 10):
         assert dict(pairs(t, f"model AT (VERSION => {version})")) == was
+
+
+def test_the_command_line_upserts(t, tmp_path):
+    import os
+    import subprocess
+    t.ingest("cli", "id,v\n1,10\n2,20\n")
+    (tmp_path / "c.csv").write_text("id,v\n2,22\n3,33\n")
+    done = subprocess.run([os.environ.get("TARN_BIN", "tarn"), "ingest", "--dataset", "cli", "--mode", "upsert",
+                           "--key", "id", str(tmp_path / "c.csv")], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "TARN_URL": t.url, "TARN_TOKEN": t.token})
+    assert done.returncode == 0, done.stderr
+    assert "2 rows sent, 1 of their keys were there" in done.stdout
+    assert pairs(t, "cli") == [(1, 10), (2, 22), (3, 33)]

@@ -145,7 +145,7 @@ static void ingest_path(const struct args *a, struct str dataset, const char *mo
     static const char *const passed[][2] = {
         {"bucket", "bucket"},       {"format", "format"}, {"on-error", "on_error"},
         {"delimiter", "delimiter"}, {"quote", "quote"},   {"encoding", "encoding"},
-        {"reason", "reason"},
+        {"reason", "reason"},       {"key", "key"},       {"on-duplicate", "on_duplicate"},
     };
     buf_add_cstr(path, "/ingest/file");
     client_parameter(path, "dataset", dataset);
@@ -213,6 +213,17 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
     if (unchanged) {
         buf_printf(&out, "%s -> " STR_FMT ": unchanged, these bytes were there already\n", u->path,
                    STR_ARG(dataset));
+        return grid_write(&out, err);
+    }
+    const json_t *changed = json_object_get(answer, "changed");
+    if (changed != NULL) {
+        const struct str sent = grid_number(member_i64(changed, "rows"), arena);
+        const struct str matched = grid_number(member_i64(changed, "matched"), arena);
+        buf_printf(&out,
+                   "%s -> " STR_FMT ": " STR_FMT " rows sent, " STR_FMT
+                   " of their keys were there, %" PRId64 " ms\n",
+                   u->path, STR_ARG(dataset), STR_ARG(sent), STR_ARG(matched),
+                   member_i64(answer, "duration_ms"));
         return grid_write(&out, err);
     }
     const struct str rows = grid_number(member_i64(answer, "rows"), arena);
@@ -289,7 +300,8 @@ enum err_code cli_ingest(const struct args *a, struct err *err) {
     enum err_code first = ERR_OK;
     for (size_t i = 0; i < a->word_count; i++) {
         struct err one = ERR_NONE;
-        const char *use = together && i > 0 ? "append" : mode;
+        const bool changes = strcmp(mode, "upsert") == 0 || strcmp(mode, "delete") == 0;
+        const char *use = together && i > 0 && !changes ? "append" : mode;
         const enum err_code code = ingest_one(a, c, a->words[i], names[i], use, &one);
         const bool stop = together || code == ERR_CANCELLED || code == ERR_BUSY;
         if (code != ERR_OK && first != ERR_OK) {

@@ -7,8 +7,9 @@ ARGS ?=
 build:
 	@tools/setup build
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-	@cmake --build --preset release
+	@cmake --build --preset release --target tarn
 	@ln -sfn release/tarn build/tarn
+	@$(if $(filter-out build,$(MAKECMDGOALS)),:,echo 'build/tarn is ready; next: "make run", or "build/tarn --help"')
 
 run: build
 	@tools/setup demo

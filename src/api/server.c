@@ -1,4 +1,5 @@
 // The server's life: parts made in order, signals, drain, parts closed in reverse.
+#define _GNU_SOURCE // program_invocation_name
 
 #include "api/server.h"
 
@@ -145,6 +146,23 @@ static enum err_code first_token(struct api *api, struct arena *a, struct str *r
     return ERR_OK;
 }
 
+// The first command for another terminal, with what it cannot know by itself.
+static void print_first_step(const struct api *api, struct str host) {
+    const struct config *c = api->config;
+    const bool tls = c->http_tls_cert.len != 0;
+    printf("  try       %s ls", program_invocation_name);
+    if (!str_is(c->server_data, "./tarn-data")) {
+        printf(" --data " STR_FMT, STR_ARG(c->server_data));
+    }
+    if (tls || !str_is(c->server_listen, "127.0.0.1:8787")) {
+        const bool every = str_is(host, "") || str_is(host, "0.0.0.0") || str_is(host, "[::]");
+        const struct str name = every ? STR("127.0.0.1") : host;
+        printf(" --url %s://" STR_FMT ":%d", tls ? "https" : "http", STR_ARG(name),
+               http_server_port(api->http));
+    }
+    printf("   in another terminal\n");
+}
+
 static void print_welcome(const struct api *api, struct str token) {
     const struct config *c = api->config;
     struct str listen = c->server_listen;
@@ -166,7 +184,9 @@ static void print_welcome(const struct api *api, struct str token) {
                "/admin.token\n",
                STR_ARG(c->server_data));
     }
-    printf("  datasets  %zu\n\n  Ctrl-C stops it.\n\n", catalog_dataset_count(api->catalog));
+    printf("  datasets  %zu\n", catalog_dataset_count(api->catalog));
+    print_first_step(api, host);
+    printf("\n  Ctrl-C stops it.\n\n");
     (void)fflush(stdout);
 }
 

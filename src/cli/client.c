@@ -24,7 +24,7 @@ struct client {
     char *url; // without a slash at its end
     char *cacert;
     char *token;               // NULL: none
-    char note[NOTE_BYTES_MAX]; // where a token was looked for
+    char note[NOTE_BYTES_MAX]; // where the token came from, or was looked for
     char curl_error[CURL_ERROR_SIZE];
     int64_t timeout_ms; // 0: none
     bool probe;
@@ -102,11 +102,16 @@ static enum err_code token_check(struct str token, const char *from, struct err 
     return ERR_OK;
 }
 
+static void note_token(struct client *c, const char *from) {
+    snprintf(c->note, sizeof(c->note), "the token came from %.200s", from);
+}
+
 static enum err_code token_find(const struct args *a, struct client *c, struct buf *ret,
                                 struct err *err) {
     const char *file = args_value(a, "token-file");
     const char *env = getenv("TARN_TOKEN");
     if (file) {
+        note_token(c, file);
         TRY(token_read(file, ret, err));
         if (ret->len == 0) {
             return err_set(err, ERR_INVALID, "no token in %s", file);
@@ -116,6 +121,7 @@ static enum err_code token_find(const struct args *a, struct client *c, struct b
     const char *data = args_value(a, "data");
     if (env && *env && !data) {
         buf_add_cstr(ret, env);
+        note_token(c, "TARN_TOKEN");
         return token_check(str_trim(buf_str(ret)), "TARN_TOKEN", err);
     }
     const char *data_env = getenv("TARN_DATA");
@@ -126,6 +132,7 @@ static enum err_code token_find(const struct args *a, struct client *c, struct b
     if (snprintf(path, sizeof(path), "%s/admin.token", data) >= (int)sizeof(path)) {
         return err_set(err, ERR_INVALID, "--data is too long");
     }
+    note_token(c, path);
     TRY(token_read(path, ret, err));
     if (ret->len == 0) {
         snprintf(c->note, sizeof(c->note),
@@ -434,7 +441,7 @@ static enum err_code refused(struct client *c, const struct transfer *t, long st
     (void)json_get_str(problem, "code", &code);
     (void)json_get_str(problem, "request_id", &id);
     const enum err_code found = code_of_problem(code, status);
-    if (found == ERR_UNAUTHENTICATED && !c->token) {
+    if (found == ERR_UNAUTHENTICATED && *c->note) {
         (void)err_set(err, found, STR_FMT "; %s", STR_ARG(detail), c->note);
     } else if (status >= 500 && id.len > 0) {
         (void)err_set(err, found, STR_FMT " (request " STR_FMT ")", STR_ARG(detail), STR_ARG(id));

@@ -123,7 +123,9 @@ enum err_code http_listen_open(struct str listen, int *ret_fd, int *ret_port, st
     }
     const int fd = listen_at_any(found, every);
     if (fd < 0 && errno == EADDRINUSE) {
-        return err_set(err, ERR_BUSY, "listen address \"" STR_FMT "\": the port is taken",
+        return err_set(err, ERR_BUSY,
+                       "listen address \"" STR_FMT "\": the port is taken by another "
+                       "program, or a server that runs already; --listen names another one",
                        STR_ARG(listen));
     }
     if (fd < 0) {

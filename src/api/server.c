@@ -211,6 +211,7 @@ static int signals_open(void) {
     sigaddset(&set, SIGINT);
     CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // a file past ulimit -f is an error of its write
     int fd = signalfd(-1, &set, SFD_CLOEXEC);
     CHECK(fd >= 0);
     return fd;

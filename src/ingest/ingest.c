@@ -1,11 +1,9 @@
 // Ingest: the service, the life of an upload, and its way from bytes to a dataset.
 #include "ingest/ingest_int.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +11,9 @@
 #include "base/counters.h"
 
 #define ARENA_BYTES (256 << 20)
-#define FOLDER_PREFIX "upload-"
+// Folders in the spool folder.
+#define UPLOADS "upload-"
+#define DELTAS "deltas-"
 
 static const struct format_name {
     const char *name;
@@ -41,38 +41,6 @@ static enum err_code make_folder(struct str path, struct err *err) {
     return ERR_OK;
 }
 
-static void remove_folder(const char *path) {
-    DIR *folder = opendir(path);
-    const struct dirent *entry = NULL;
-    while (folder && (entry = readdir(folder)) != NULL) {
-        (void)unlinkat(dirfd(folder), entry->d_name, 0);
-    }
-    if (folder) {
-        (void)closedir(folder);
-    }
-    (void)rmdir(path);
-}
-
-// A folder whose lock nobody holds has lost its process.
-static void remove_leftovers(struct ingest *i) {
-    DEFER(arena_release) struct arena a = ARENA(1 << 20);
-    DIR *folder = opendir(i->spool.ptr);
-    const struct dirent *entry = NULL;
-    while (folder && (entry = readdir(folder)) != NULL) {
-        if (!str_starts(str_from(entry->d_name), STR(FOLDER_PREFIX))) {
-            continue;
-        }
-        const struct str path = arena_printf(&a, STR_FMT "/%s", STR_ARG(i->spool), entry->d_name);
-        DEFER(closep) int fd = open(path.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-            remove_folder(path.ptr);
-        }
-    }
-    if (folder) {
-        (void)closedir(folder);
-    }
-}
-
 enum err_code ingest_open(const struct config *c, struct tables *t, struct engine *e,
                           struct ingest **ret, struct err *err) {
     struct ingest *i = xcalloc(1, sizeof(*i));
@@ -86,11 +54,13 @@ enum err_code ingest_open(const struct config *c, struct tables *t, struct engin
     code = code == ERR_OK ? make_folder(i->spool, err) : code;
     code = code == ERR_OK ? make_folder(i->rejects, err) : code;
     code = code == ERR_OK ? csv_readers_open(e, err) : code;
+    scratch_clean(i->spool, STR(UPLOADS));
+    scratch_clean(i->spool, STR(DELTAS));
+    code = code == ERR_OK ? scratch_make(i->spool, STR(DELTAS), &i->delta_folder, err) : code;
     if (code != ERR_OK) {
         ingest_close(i);
         return code;
     }
-    remove_leftovers(i);
     rejects_clean(i);
     *ret = i;
     return ERR_OK;
@@ -101,6 +71,7 @@ void ingest_close(struct ingest *i) {
         return;
     }
     CHECK(i->running == 0 && i->deltas == NULL);
+    scratch_remove(&i->delta_folder);
     (void)pthread_cond_destroy(&i->delta_done);
     (void)pthread_mutex_destroy(&i->lock);
     arena_release(&i->arena);
@@ -161,16 +132,8 @@ static enum err_code take_place(struct ingest *i, struct err *err) {
 }
 
 static enum err_code make_spool(struct ingest_upload *u, struct err *err) {
-    struct arena *a = &u->arena;
-    u->folder = arena_printf(a, STR_FMT "/" FOLDER_PREFIX STR_FMT, STR_ARG(u->ingest->spool),
-                             STR_ARG(id_new(a)));
-    if (mkdir(u->folder.ptr, 0700) != 0) {
-        return err_errno(err, "cannot make a spool folder");
-    }
-    u->folder_fd = open(u->folder.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (u->folder_fd < 0 || flock(u->folder_fd, LOCK_EX | LOCK_NB) != 0) {
-        return err_errno(err, "cannot lock a spool folder");
-    }
+    TRY(scratch_make(u->ingest->spool, STR(UPLOADS), &u->scratch, err));
+    u->folder = str_from(u->scratch.path);
     u->path = upload_path(u, "sent");
     u->fd = open(u->path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (u->fd < 0) {
@@ -184,7 +147,6 @@ static struct ingest_upload *upload_new(struct ingest *i, const struct ingest_re
     *u = (struct ingest_upload){
         .ingest = i,
         .arena = ARENA(ARENA_BYTES),
-        .folder_fd = -1,
         .fd = -1,
         .scan = TEXT_SCAN,
     };
@@ -197,7 +159,6 @@ static struct ingest_upload *upload_new(struct ingest *i, const struct ingest_re
 static void upload_free(struct ingest_upload *u) {
     sha256_stream_free(u->hash);
     closep(&u->fd);
-    closep(&u->folder_fd);
     (void)pthread_mutex_destroy(&u->lock);
     arena_release(&u->arena);
     free(u);
@@ -590,9 +551,7 @@ void ingest_end(struct ingest_upload *u) {
     }
     struct err err = ERR_NONE;
     (void)rejects_end(u, false, &err);
-    if (u->folder.len > 0) {
-        remove_folder(u->folder.ptr);
-    }
+    scratch_remove(&u->scratch);
     struct ingest *i = u->ingest;
     upload_free(u);
     LOCKED(&i->lock);

@@ -278,7 +278,7 @@ static enum err_code write_group(struct group *g, struct table_delta_done *ret, 
                                   .extras = idempotency_changes,
                                   .ctx = g,
                                   .who = d->who};
-    g->path = arena_printf(&g->arena, STR_FMT "/delta-" STR_FMT, STR_ARG(g->ingest->spool),
+    g->path = arena_printf(&g->arena, "%s/" STR_FMT, g->ingest->delta_folder.path,
                            STR_ARG(id_new(&g->arena)));
     TRY(write_lines(g, err));
     TRY(source_sql(g, &request.source, err));
@@ -294,7 +294,7 @@ static enum err_code run_group(struct ingest *i, struct delta_call **calls, size
     struct err err = ERR_NONE;
     const enum err_code code = write_group(&g, &done, &err);
     if (code != ERR_OK) {
-        ingest_clean_message(i->spool, STR("the rows"), &err);
+        ingest_clean_message(str_from(i->delta_folder.path), STR("the rows"), &err);
         err.code = code == ERR_SQL ? ERR_DATA : code;
     }
     for (size_t n = 0; n < count; n++) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/scratch.h"
 #include "base/threads.h"
 #include "ingest/ingest.h"
 
@@ -47,8 +48,9 @@ struct ingest {
     const struct config *config;
     struct tables *tables;
     struct engine *engine;
-    struct str spool;   // <data>/spool
-    struct str rejects; // <data>/spool/rejects
+    struct str spool;            // <data>/spool
+    struct str rejects;          // <data>/spool/rejects
+    struct scratch delta_folder; // rows of deltas on their way, a file for each group
     struct arena arena;
     pthread_mutex_t lock; // guards everything below
     int64_t running;
@@ -61,9 +63,9 @@ struct ingest_upload {
     struct ingest_request request;
     struct arena arena; // as long as the upload
     struct str folder;
-    int folder_fd;   // locked while we live
-    int fd;          // of what was sent
-    struct str path; // the file as it is now: sent, then unpacked, then as UTF-8
+    struct scratch scratch; // that folder
+    int fd;                 // of what was sent
+    struct str path;        // the file as it is now: sent, then unpacked, then as UTF-8
     struct sha256_stream *hash;
     int64_t received;
     bool failed; // a piece was lost

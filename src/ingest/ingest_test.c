@@ -651,6 +651,9 @@ static void leftovers_of_the_dead_are_removed_at_open(void **state) {
     const char *dead = arena_printf(&f.arena, "%s/spool/upload-dead", f.folder).ptr;
     assert_int_equal(mkdir(dead, 0700), 0);
     (void)fclose(fopen(arena_printf(&f.arena, "%s/sent", dead).ptr, "w"));
+    const char *rows = arena_printf(&f.arena, "%s/spool/deltas-dead", f.folder).ptr;
+    assert_int_equal(mkdir(rows, 0700), 0);
+    (void)fclose(fopen(arena_printf(&f.arena, "%s/01", rows).ptr, "w"));
     const struct ingest_request r = request("alive");
     struct ingest_upload *u = NULL;
     struct ingest *second = NULL;
@@ -660,6 +663,7 @@ static void leftovers_of_the_dead_are_removed_at_open(void **state) {
     OK(ingest_open(&f.config, f.tables, f.engine, &second, &f.err));
     ingest_close(second);
     assert_int_not_equal(access(dead, F_OK), 0);
+    assert_int_not_equal(access(rows, F_OK), 0);
     OK(ingest_finish(u, &f.arena, &result, &f.err));
     ingest_end(u);
 }

@@ -1,5 +1,6 @@
 // Tests of commits: many writers at once, drops beside readers, and faults at every operation.
 
+#include "base/scratch.h"
 #include "table/world_test.h"
 
 static struct engine *engine;
@@ -300,23 +301,33 @@ static void an_append_does_not_follow_the_name(void **state) {
     assert_int_equal(world_files(&world, "spool"), 0);
 }
 
+static void put_file(const char *folder) {
+    char path[200];
+    (void)snprintf(path, sizeof(path), "%s/f.parquet", folder);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    (void)fclose(f);
+}
+
 static void stages_of_dead_processes_are_removed(void **state) {
     (void)state;
     world_stop(&world);
     char path[120];
-    static const char *const folders[] = {"stage-999999999-x", "stage-1-living", "other"};
+    static const char *const folders[] = {"stage-dead", "other"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         (void)snprintf(path, sizeof(path), "%s/spool/%s", world.root, folders[i]);
         assert_int_equal(mkdir(path, 0700), 0);
-        (void)snprintf(path, sizeof(path), "%s/spool/%s/f.parquet", world.root, folders[i]);
-        FILE *f = fopen(path, "we");
-        assert_non_null(f);
-        (void)fclose(f);
+        put_file(path);
     }
+    struct scratch living;
+    (void)snprintf(path, sizeof(path), "%s/spool", world.root);
+    OK(scratch_make(str_from(path), STR("stage-"), &living, &err));
+    put_file(living.path);
     world_start(&world);
-    assert_int_equal(world_files(&world, "spool/stage-999999999-x"), 0);
-    assert_int_equal(world_files(&world, "spool/stage-1-living"), 1);
+    assert_int_equal(world_files(&world, "spool/stage-dead"), 0);
     assert_int_equal(world_files(&world, "spool/other"), 1);
+    assert_int_equal(world_walk(living.path, NULL), 1);
+    scratch_remove(&living);
 }
 
 // One write with a fault at its n-th operation.

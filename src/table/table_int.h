@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/cache.h"
+#include "base/scratch.h"
 #include "table/table.h"
 
 #define TABLE_LOCKS 64
@@ -82,7 +83,8 @@ struct table_staged {
 };
 // The folder that files are staged in, below the spool folder; removed with what is left in it.
 struct table_folder {
-    char *path;
+    const char *path;
+    struct scratch scratch;
 };
 MUST_CHECK enum err_code table_folder_make(struct tables *t, struct arena *a,
                                            struct table_folder *ret, struct err *err);
@@ -119,7 +121,7 @@ MUST_CHECK enum err_code table_deletes_load(struct tables *t, const struct table
                                             struct table_scan *scan, struct arena *a,
                                             struct err *err);
 
-// Removes what writes of dead processes (and earlier ones of this) left in the spool folder.
+// Removes what writes of dead processes left in the spool folder.
 void table_stages_clean(const char *spool);
 
 pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset);

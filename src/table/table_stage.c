@@ -1,16 +1,10 @@
 // Staging: Parquet files in the spool folder, on their way into a bucket.
 
-#include <dirent.h>
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/hash.h"
 #include "table/table_int.h"
 #include "table/table_types.h"
+
+#define STAGES "stage-" // folders in the spool folder
 
 // Rows of a row group.
 #define GROUP_VALUES (INT64_C(122880) * 16)
@@ -45,53 +39,21 @@ enum err_code table_describe(struct session *s, struct str source, struct arena 
     return ERR_OK;
 }
 
-static void stage_remove(const char *path) {
-    DIR *dir = opendir(path);
-    if (dir != NULL) {
-        for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-            (void)unlinkat(dirfd(dir), e->d_name, 0);
-        }
-        (void)closedir(dir);
-    }
-    (void)rmdir(path);
-}
-
 void table_folder_release(struct table_folder *s) {
-    if (s->path != NULL) {
-        stage_remove(s->path);
-        free(s->path);
-    }
+    scratch_remove(&s->scratch);
+    s->path = NULL;
 }
 
 enum err_code table_folder_make(struct tables *t, struct arena *a, struct table_folder *ret,
                                 struct err *err) {
-    struct str path =
-        arena_printf(a, "%s/stage-%d-" STR_FMT, t->spool, (int)getpid(), STR_ARG(id_new(a)));
-    if (mkdir(path.ptr, 0700) != 0) {
-        return err_errno(err, "cannot make the folder \"%s\"", path.ptr);
-    }
-    ret->path = xstrdup(path.ptr);
+    (void)a;
+    TRY(scratch_make(str_from(t->spool), STR(STAGES), &ret->scratch, err));
+    ret->path = ret->scratch.path;
     return ERR_OK;
 }
 
 void table_stages_clean(const char *spool) {
-    DIR *dir = opendir(spool);
-    if (dir == NULL) {
-        return;
-    }
-    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        struct str rest = str_from(e->d_name);
-        struct str head;
-        int64_t pid;
-        bool ours = str_cut(&rest, '-', &head) && str_is(head, "stage") &&
-                    str_cut(&rest, '-', &head) && str_to_i64(head, &pid) && pid > 0 &&
-                    (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
-        if (ours) {
-            DEFER(arena_release) struct arena a = ARENA(1 << 16);
-            stage_remove(arena_printf(&a, "%s/%s", spool, e->d_name).ptr);
-        }
-    }
-    (void)closedir(dir);
+    scratch_clean(str_from(spool), STR(STAGES));
 }
 
 // Each thread gathers a row group before it is written: the more columns, the fewer rows.

@@ -57,6 +57,10 @@ MUST_CHECK enum err_code session_run(struct session *s, struct str sql, struct e
 // layout for (BIGNUM, GEOMETRY, VARIANT, TIME_NS) are ERR_SQL: the statement must cast them.
 MUST_CHECK enum err_code session_query(struct session *s, struct str sql, struct rows **ret,
                                        struct err *err);
+// Stands for false in a statement of session_query (or engine_copy_to, session_text). A statement
+// that reads Parquet is planned when it is prepared and again when it runs; one that has this among
+// the options of its readers only when it runs.
+#define ENGINE_FALSE_LATE "$1"
 // One text argument for ?, for the server's own helper statements.
 MUST_CHECK enum err_code session_query_text(struct session *s, const char *sql, struct str arg,
                                             struct rows **ret, struct err *err);

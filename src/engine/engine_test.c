@@ -693,6 +693,35 @@ static void copy_fails_with_a_reason(void **state) {
     (void)unlink(c.path.ptr);
 }
 
+static void a_late_false_is_false_in_queries_copies_and_errors(void **state) {
+    (void)state;
+    DEFER(session_closep) struct session *s = open_session();
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    struct engine_copy c = {.select = STR("SELECT i FROM range(3) t(i)"),
+                            .path = arena_printf(&a, "%s/p=7.parquet", folder)};
+    struct engine_file_stats *f = NULL;
+    size_t count = 0;
+    OK(engine_copy_to(s, &c, &a, &f, &count, &err));
+    const struct str reader = arena_printf(
+        &a, "read_parquet(['" STR_FMT "'], union_by_name=" ENGINE_FALSE_LATE ")", STR_ARG(c.path));
+    struct str answer = STR_NONE;
+    const struct str twice =
+        arena_printf(&a, "SELECT count(*) FROM " STR_FMT " a JOIN " STR_FMT " b ON a.i < b.i",
+                     STR_ARG(reader), STR_ARG(reader));
+    OK(session_text(s, twice, &a, &answer, &err));
+    assert_str(answer, "3");
+    const struct str first = c.path;
+    c.select = arena_printf(&a, "SELECT * FROM " STR_FMT " WHERE i > 0", STR_ARG(reader));
+    c.path = arena_printf(&a, "%s/copy.parquet", folder);
+    OK(engine_copy_to(s, &c, &a, &f, &count, &err));
+    assert_int_equal(f->rows, 2);
+    const struct str wrong = arena_printf(&a, "SELECT j FROM " STR_FMT, STR_ARG(reader));
+    assert_int_equal(failure(s, wrong.ptr), ERR_SQL);
+    assert_int_equal(err.position, 7);
+    assert_int_equal(unlink(first.ptr), 0);
+    assert_int_equal(unlink(c.path.ptr), 0);
+}
+
 static void texts_are_quoted(void **state) {
     (void)state;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -732,6 +761,7 @@ int main(void) {
         cmocka_unit_test(copy_can_write_several_files),
         cmocka_unit_test(copy_bounds_its_row_groups),
         cmocka_unit_test(copy_fails_with_a_reason),
+        cmocka_unit_test(a_late_false_is_false_in_queries_copies_and_errors),
         cmocka_unit_test(texts_are_quoted),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

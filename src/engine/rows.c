@@ -90,6 +90,9 @@ static enum err_code start(struct rows *r, const struct str *arg, struct err *er
                    DuckDBSuccess) {
         return err_set(err, ERR_INVALID, "the argument is not valid UTF-8");
     }
+    if (!arg && duckdb_nparams(r->statement) == 1) {
+        (void)duckdb_bind_boolean(r->statement, 1, false); // ENGINE_FALSE_LATE
+    }
     if (duckdb_execute_prepared_streaming(r->statement, &r->result) != DuckDBSuccess) {
         return engine_fail_result(s, &r->result, r->sql, err);
     }

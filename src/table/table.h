@@ -97,7 +97,8 @@ MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pi
                                          const struct table_conditions *conditions, struct arena *a,
                                          struct table_scan *ret, struct err *err);
 // The scan as a complete SELECT: the pin's columns under their current names and types, in order,
-// each mapped from its file by field id; deleted rows are left out.
+// each mapped from its file by field id; deleted rows are left out. It is for session_query or
+// engine_copy_to (ENGINE_FALSE_LATE is in it).
 struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *scan,
                           struct arena *a);
 

@@ -221,7 +221,7 @@ static size_t group_sql(const struct render *r, size_t first, struct buf *out, s
         buf_add_str(out, sql_literal(scan->files[end].path, a));
         end++;
     }
-    buf_add_cstr(out, "], hive_partitioning=false)");
+    buf_add_cstr(out, "], hive_partitioning=" ENGINE_FALSE_LATE ")");
     if (f->deletes != NULL) {
         buf_printf(out, " WHERE tarn_live(%lld, file_index, file_row_number)",
                    (long long)engine_live_key(scan->live_id, first));

@@ -65,8 +65,9 @@ enum err_code table_data_put(struct table_commit *c, struct table_objects *o,
     struct str uuid = uuid_new(c->arena);
     for (size_t i = 0; i < staged->count; i++) {
         const struct engine_file_stats *stats = &staged->stats[i];
-        struct str object = arena_printf(c->arena, STR_FMT "/data/" STR_FMT "-%05zu.parquet",
-                                         STR_ARG(c->dir), STR_ARG(uuid), i);
+        struct str object =
+            arena_printf(c->arena, STR_FMT "/data/%s" STR_FMT "-%05zu.parquet", STR_ARG(c->dir),
+                         staged->prefix ? staged->prefix : "", STR_ARG(uuid), i);
         object_note(o, object, c->arena);
         TRY(store_put_file_later(c->base.bucket->store, object, arena_cstr(c->arena, stats->path),
                                  err));

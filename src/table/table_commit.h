@@ -88,6 +88,26 @@ struct table_gone {
 MUST_CHECK enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
                                         struct table_edit *e, struct err *err);
 
+// Names of data files of deltas begin so.
+#define TABLE_DELTA_PREFIX "delta-"
+// Small files of earlier deltas that go into the file of a delta.
+struct table_fold {
+    // From the caller: the rows that it takes away, by file of its scan (gone NULL: none), and how
+    // many it brings.
+    const struct table_scan *scan;
+    uint64_t *const *gone;
+    int64_t rows;
+    // What table_fold_plan found: nothing, or files and the SELECT of what is left of their rows.
+    struct table_file *files;
+    size_t count;
+    struct str select;
+};
+MUST_CHECK enum err_code table_fold_plan(struct tables *t, const struct table_pin *base,
+                                         struct table_fold *fold, struct arena *a, struct err *err);
+bool table_fold_has(const struct table_fold *fold, const struct table_file *f);
+// The files go, and their delete files.
+void table_fold_edit(const struct table_fold *fold, struct table_edit *e, struct arena *a);
+
 // How much there is, or comes, or goes.
 struct table_tally {
     int64_t files, rows, bytes;

@@ -27,6 +27,7 @@ struct delta {
     int64_t sent;                  // before rows with one key were settled
     struct table_staged staged;
     struct table_entries entries;
+    struct table_fold fold; // of the attempt
     bool moved;
     struct table_scan scan; // that the places speak of
     uint64_t **gone;        // rows that go, by file of the scan; NULL: none of the file
@@ -288,17 +289,22 @@ static void folder_release(void *folder) {
     table_folder_release(folder);
 }
 
-static enum err_code stage_rows(struct delta *d, struct err *err) {
+// also: SELECT of further rows; may be empty.
+static enum err_code stage_rows(struct delta *d, struct str also, struct table_staged *ret,
+                                struct err *err) {
     struct table_folder *folder = arena_alloc(d->arena, sizeof(*folder));
     TRY(table_folder_make(d->tables, d->arena, folder, err));
     arena_defer(d->arena, folder_release, folder);
     const struct table_stage_source source = {
-        .select = STR("SELECT * EXCLUDE (tarn_batch, tarn_order) FROM tarn_delta"),
+        .select = arena_printf(
+            d->arena, "SELECT * EXCLUDE (tarn_batch, tarn_order) FROM tarn_delta%s" STR_FMT,
+            also.len > 0 ? " UNION ALL " : "", STR_ARG(also)),
         .schema = d->target.schema,
         .folder = folder->path,
     };
-    TRY(table_stage(d->tables, d->request->session, &source, d->arena, &d->staged, err));
-    return settle_nulls(d, err);
+    TRY(table_stage(d->tables, d->request->session, &source, d->arena, ret, err));
+    ret->prefix = TABLE_DELTA_PREFIX;
+    return ERR_OK;
 }
 
 // Everything that does not depend on the state of the dataset beyond its schema.
@@ -309,7 +315,11 @@ static enum err_code prepare_rows(struct delta *d, struct err *err) {
     if (has_keys(d) && d->rows > 0) {
         TRY(settle_keys(d, err));
     }
-    return has_rows(d) ? stage_rows(d, err) : ERR_OK;
+    if (!has_rows(d)) {
+        return ERR_OK;
+    }
+    TRY(stage_rows(d, STR_NONE, &d->staged, err));
+    return settle_nulls(d, err);
 }
 
 static enum err_code schema_still_fits(const struct delta *d, const struct ice_metadata *now,
@@ -467,7 +477,7 @@ static enum err_code find_rows(struct delta *d, struct str places, struct err *e
 static enum err_code put_deletes(struct delta *d, struct table_commit *c, struct table_edit *e,
                                  struct err *err) {
     for (size_t i = 0; d->gone != NULL && i < d->scan.file_count; i++) {
-        if (d->gone[i] != NULL) {
+        if (d->gone[i] != NULL && !table_fold_has(&d->fold, &d->scan.files[i])) {
             const struct table_gone gone = {.file = &d->scan.files[i], .bits = d->gone[i]};
             TRY(table_gone_put(c, &gone, e, err));
         }
@@ -500,14 +510,27 @@ static enum err_code find_change(struct delta *d, struct table_commit *c, struct
     return sql.source.len > 0 ? prepare_rows(d, err) : ERR_OK;
 }
 
+// A change's rows are made for the attempt alone, and so is what a fold makes of them.
 static enum err_code put_rows(struct delta *d, struct table_commit *c, struct err *err) {
     const bool change = d->request->mode == TABLE_DELTA_CHANGE;
+    struct table_staged folded;
     if (!has_rows(d) || (d->moved && !change)) {
         return ERR_OK;
+    }
+    if (d->fold.count > 0) {
+        d->entries = (struct table_entries){0};
+        TRY(stage_rows(d, d->fold.select, &folded, err));
+        return table_data_put(c, &c->attempt, &folded, d->target.schema, &d->entries, err);
     }
     d->moved = true;
     return table_data_put(c, change ? &c->attempt : &c->kept, &d->staged, d->target.schema,
                           &d->entries, err);
+}
+
+static enum err_code find_fold(struct delta *d, struct table_commit *c, struct err *err) {
+    d->fold = (struct table_fold){.scan = &d->scan, .gone = d->gone, .rows = d->rows};
+    const bool may = has_rows(d) && !d->moved && !d->target.evolved;
+    return may ? table_fold_plan(d->tables, &c->base, &d->fold, d->arena, err) : ERR_OK;
 }
 
 static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
@@ -520,17 +543,19 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
         TRY(schema_still_fits(d, c->base.metadata, err));
         TRY(find_places(d, c, err));
     }
+    TRY(find_fold(d, c, err));
     TRY(put_deletes(d, c, e, err));
     TRY(put_rows(d, c, err));
+    table_fold_edit(&d->fold, e, d->arena);
     e->added = d->entries;
     e->nothing = d->removed == 0 && d->entries.count == 0;
     if (has_rows(d)) {
         e->schema = d->target.evolved ? d->target.schema : NULL;
         e->last_column_id = d->target.last_column_id;
     }
-    e->operation = d->entries.count == 0 ? STR("delete")
-                   : d->removed > 0      ? STR("overwrite")
-                                         : STR("append");
+    e->operation = d->entries.count == 0                     ? STR("delete")
+                   : e->removed.count + e->deletes.count > 0 ? STR("overwrite")
+                                                             : STR("append");
     return ERR_OK;
 }
 

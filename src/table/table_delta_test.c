@@ -197,6 +197,35 @@ static void many_deletes_are_read_as_they_were_written(void **state) {
     assert_str(world_value(&world, "d", "count(*) || ' ' || max(id)"), "149999 299997");
 }
 
+static void small_deltas_are_folded_and_the_base_is_left(void **state) {
+    (void)state;
+    struct table_delta_done done;
+    create("(SELECT i AS id, i AS v FROM range(1000) r(i))");
+    const struct table_want want = {.name = STR("d")};
+    const struct table_conditions none = {0};
+    struct table_pin pin;
+    struct table_scan scan;
+    OK(table_pin_at(world.tables, &want, &world.arena, &pin, &err));
+    OK(table_scan_plan(world.tables, &pin, &none, &world.arena, &scan, &err));
+    const struct str base = scan.files[0].file->path;
+    for (int i = 0; i < 100; i++) {
+        char source[80];
+        (void)snprintf(source, sizeof(source), "(VALUES (%d, %d)) t(id, v)", i * 3 % 50, i);
+        OK(delta(TABLE_DELTA_UPSERT, source, &done));
+        assert_int_equal(done.dataset.rows, 1000);
+    }
+    assert_str(world_value(&world, "d", "count(*) || ' ' || count(DISTINCT id)"), "1000 1000");
+    assert_str(world_value(&world, "d", "sum(v) FILTER (id < 50)"), "3725"); // 50 to 99
+    OK(table_pin_at(world.tables, &want, &world.arena, &pin, &err));
+    OK(table_scan_plan(world.tables, &pin, &none, &world.arena, &scan, &err));
+    assert_in_range(scan.file_count, 2, 24);
+    bool there = false;
+    for (size_t i = 0; i < scan.file_count; i++) {
+        there = there || str_eq(scan.files[i].file->path, base);
+    }
+    assert_true(there);
+}
+
 // Against a model
 
 #define IDS 60
@@ -297,6 +326,7 @@ int main(void) {
         TEST(keys_may_be_of_several_columns_and_any_type),
         TEST(one_delete_file_serves_a_data_file),
         TEST(many_deletes_are_read_as_they_were_written),
+        TEST(small_deltas_are_folded_and_the_base_is_left),
         TEST(random_deltas_agree_with_a_model),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

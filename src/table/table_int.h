@@ -80,6 +80,7 @@ struct table_staged {
     struct engine_file_stats *stats;
     size_t count; // files with rows
     int64_t rows, bytes;
+    const char *prefix; // of their names in the bucket; NULL: none
 };
 // The folder that files are staged in, below the spool folder; removed with what is left in it.
 struct table_folder {

@@ -73,6 +73,9 @@ static enum err_code check_query(const struct call *c, struct err *err) {
         for (; q != NULL && q->name != NULL && !known; q++) {
             known = str_is(name, q->name);
         }
+        if (str_is(name, "reason") && c->http->query[i].value.len > CATALOG_REASON_MAX) {
+            return err_set(err, ERR_INVALID, "a reason has at most %d bytes", CATALOG_REASON_MAX);
+        }
         if (!known) {
             return err_set(err, ERR_INVALID,
                            "unknown parameter \"" STR_FMT "\" (GET /openapi.json lists those of "

@@ -108,9 +108,8 @@ json_t *api_time(int64_t wall_us, struct arena *a) {
 struct catalog_author api_author(const struct call *c, const char *action) {
     struct str reason = STR_NONE;
     (void)http_query(c->http, "reason", &reason);
-    return (struct catalog_author){.actor = c->token.principal,
-                                   .action = str_from(action),
-                                   .reason = str_slice(reason, 0, 1024)};
+    return (struct catalog_author){
+        .actor = c->token.principal, .action = str_from(action), .reason = reason};
 }
 
 json_t *api_schema_fields(const struct ice_schema *s, struct arena *a) {

@@ -56,7 +56,7 @@ static json_t *token_json(const struct catalog_token *t, struct arena *a) {
 enum err_code token_make(struct call *c, struct err *err) {
     static const char *const keys[] = {"principal", "roles", "expires_at", NULL};
     DEFER(json_decrefp) json_t *body = NULL;
-    struct catalog_token t = {.created_us = clock_wall_us()};
+    struct catalog_token t = {0};
     struct catalog_token_made made;
     struct catalog_author who = api_author(c, "token.create");
     TRY(api_body_json(c, &body, err));
@@ -66,6 +66,7 @@ enum err_code token_make(struct call *c, struct err *err) {
     TRY(read_expiry(body, &t, err));
     TRY(catalog_token_create(c->api->catalog, &t, &who, c->arena, &made, err));
     t.id = made.id;
+    t.created_us = made.created_us;
     json_t *j = token_json(&t, c->arena);
     json_object_set_new(j, "token", json_new_str(made.text));
     api_json_tree(c, 201, j);

@@ -13,7 +13,8 @@
 enum {
     PAIRS_MAX = 3000, // bytes that fmt may make
     LINE_MAX_BYTES = 4096,
-    REQUEST_MAX = 32,
+    REQUEST_MAX = 64,
+    SECRET_MIN = 24, // letters and digits after TOKEN_START that make a token, if a cut one
     QUOTED_MAX = 500,
     QUOTED_COUNT = 8,
 };
@@ -25,6 +26,8 @@ struct text {
     size_t max;
     bool cut;
 };
+
+#define TOKEN_START "tarn_"
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static _Atomic int level_min = LOG_INFO;
@@ -166,6 +169,27 @@ struct str log_request(void) {
     return (struct str){request, request_len};
 }
 
+static size_t letters_at(struct str s) {
+    size_t len = 0;
+    while (len < s.len && ((s.ptr[len] >= '0' && s.ptr[len] <= '9') ||
+                           ((s.ptr[len] | 0x20) >= 'a' && (s.ptr[len] | 0x20) <= 'z'))) {
+        len++;
+    }
+    return len;
+}
+
+static void mask_tokens(struct text *t) {
+    size_t i = 0;
+    ptrdiff_t at = 0;
+    while ((at = str_find((struct str){t->ptr + i, t->len - i}, STR(TOKEN_START))) >= 0) {
+        i += (size_t)at + strlen(TOKEN_START);
+        const size_t secret = letters_at((struct str){t->ptr + i, t->len - i});
+        if (secret >= SECRET_MIN) {
+            memset(t->ptr + i, '*', secret);
+        }
+    }
+}
+
 void log_line(enum log_level level, const char *event, const char *fmt, ...) {
     if ((int)level < atomic_load_explicit(&level_min, memory_order_relaxed)) {
         return;
@@ -186,6 +210,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) {
         add_escaped(&t, str_from(pairs));
     }
 
+    mask_tokens(&t);
     const bool cut = t.cut || wanted >= (int)sizeof(pairs);
     t.cut = false;
     t.max = sizeof(line);

@@ -3,6 +3,8 @@
 // Any thread. A line is written with one write(2). Control characters are escaped, so nothing that
 // a client sends can make a second line; log_quote also keeps it from making a second key=value.
 // A line holds 4096 bytes; what is longer ends in cut=true. errno is left as it was.
+// What looks like a token (see catalog/catalog.h) is masked, wherever in a line it stands: a client
+// may put it into a path or an id by mistake.
 #pragma once
 
 #include "base/attr.h"
@@ -12,7 +14,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level level);
 bool log_level_parse(struct str s, enum log_level *ret); // "debug", "info", "warn", "error"
-// Lines of this thread carry req=<id> until it is set to empty. The bytes are copied (32 at most).
+// Lines of this thread carry req=<id> until it is set to empty. The bytes are copied (64 at most).
 void log_set_request(struct str id);
 struct str log_request(void); // valid until the next log_set_request of this thread
 

@@ -80,13 +80,27 @@ static void a_request_id_is_cut_and_cannot_forge(void **state) {
     (void)state;
     DEFER(buf_release) struct buf out = BUF(1 << 20);
     const struct capture c = capture_start();
-    log_set_request(STR("0123456789012345678901234567890123456789"));
-    assert_int_equal(log_request().len, 32);
+    log_set_request(STR("01234567890123456789012345678901234567890123456789012345678901234567"));
+    assert_int_equal(log_request().len, 64);
     log_set_request(STR("x level=error\n"));
     log_info("a", "b=%d", 1);
     log_set_request(STR_NONE);
     capture_end(c, &out);
     assert_string_equal(out.ptr, HEAD "info req=\"x level=error\\n\" event=a b=1\n");
+}
+
+static void what_looks_like_a_token_is_masked(void **state) {
+    (void)state;
+    DEFER(buf_release) struct buf out = BUF(1 << 20);
+    const struct capture c = capture_start();
+    log_set_request(STR("tarn_0123456789abcdefghijABCD"));
+    log_info("a", "path=%s",
+             "/x/tarn_0123456789abcdefghijABCDEFGHIJ0123456789xyz_0000ab?tarn_tables=1");
+    log_set_request(STR_NONE);
+    capture_end(c, &out);
+    assert_string_equal(out.ptr, HEAD "info req=tarn_************************ event=a path=/x/tarn_"
+                                      "*******************************************_0000ab?"
+                                      "tarn_tables=1\n");
 }
 
 static void *look_at_request(void *arg) {
@@ -217,6 +231,7 @@ int main(void) {
         cmocka_unit_test(a_line_has_time_level_and_event),
         cmocka_unit_test(lines_of_a_request_carry_its_id),
         cmocka_unit_test(a_request_id_is_cut_and_cannot_forge),
+        cmocka_unit_test(what_looks_like_a_token_is_masked),
         cmocka_unit_test(a_request_belongs_to_its_thread),
         cmocka_unit_test(levels_below_the_set_one_are_silent),
         cmocka_unit_test(no_text_makes_a_second_line),

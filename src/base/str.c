@@ -231,6 +231,35 @@ bool str_is_utf8(struct str s) {
     return true;
 }
 
+// Of no width, or blank without being U+0020, or steering what stands beside them.
+static bool is_hidden(uint32_t ch) {
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x00, 0x1F},     {0x7F, 0xA0},     {0xAD, 0xAD},     {0x34F, 0x34F},     {0x61C, 0x61C},
+        {0x115F, 0x1160}, {0x1680, 0x1680}, {0x17B4, 0x17B5}, {0x180B, 0x180F},   {0x2000, 0x200F},
+        {0x2028, 0x202F}, {0x205F, 0x206F}, {0x3000, 0x3000}, {0x3164, 0x3164},   {0xFE00, 0xFE0F},
+        {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFF}, {0xE0000, 0xE0FFF},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        if (ch >= ranges[i].first && ch <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool str_is_plain(struct str s) {
+    size_t len = 0;
+    for (size_t i = 0; i < s.len; i += len) {
+        len = utf8_char_len(s.ptr + i, s.len - i);
+        if (len == 0 || is_hidden(utf8_code_point(s.ptr + i, len))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void buf_release(struct buf *b) {
     free(b->ptr);
     *b = BUF(b->max);

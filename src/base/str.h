@@ -47,6 +47,8 @@ bool str_to_double(struct str s, double *ret);
 bool str_to_float(struct str s, float *ret);
 // Well-formed UTF-8 (no surrogates, no overlong forms, nothing past U+10FFFF).
 bool str_is_utf8(struct str s);
+// UTF-8 without control characters, invisible ones, and those that turn the direction of writing.
+bool str_is_plain(struct str s);
 
 // Owned bytes with a maximum. Growth past max sets overflow and drops these bytes and all that
 // come later, so that the content is a true beginning: check once at the end. A buf that was

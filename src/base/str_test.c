@@ -250,6 +250,25 @@ static void a_reserved_room_is_filled_by_the_caller(void **state) {
     assert_null(buf_reserve(&b, 995));
 }
 
+static void plain_text_hides_nothing(void **state) {
+    (void)state;
+    static const char *const plain[] = {
+        "",         "a b",         "Z\xC3\xBCrich", "\xE6\x9D\xB1\xE4\xBA\xAC", "\xF0\x9F\x98\x80",
+        "\xC2\xA1", "\xE2\x80\x90"};
+    static const char *const hidden[] = {
+        "\n",           "\x7F",         "\xC2\x85",         "\xC2\xA0",      "\xC2\xAD",
+        "\xE2\x80\x8B", "\xE2\x80\xAE", "\xE3\x80\x80",     "\xEF\xBB\xBF",  "\xE2\x81\xA6",
+        "\xEF\xB8\x8F", "\xEF\xBF\xBF", "\xF3\xA0\x81\x81", "a\xE2\x80\x8D", "\xFF",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+        assert_true(str_is_plain(str_from(plain[i])));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
+        assert_false(str_is_plain(str_from(hidden[i])));
+    }
+    assert_false(str_is_plain((struct str){"a\0b", 3}));
+}
+
 static void broken_utf8_is_repaired(void **state) {
     (void)state;
     DEFER(buf_release) struct buf b = BUF(1000);
@@ -277,6 +296,7 @@ int main(void) {
         cmocka_unit_test(overflow_drops_all_that_follows),
         cmocka_unit_test(an_empty_buf_is_an_empty_string),
         cmocka_unit_test(a_reserved_room_is_filled_by_the_caller),
+        cmocka_unit_test(plain_text_hides_nothing),
         cmocka_unit_test(broken_utf8_is_repaired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-// UTF-8: the length of one character, for everything that walks over text.
+// UTF-8: the length of one character, and which it is, for everything that walks over text.
 #pragma once
 
 #include <stdbool.h>
@@ -29,4 +29,14 @@ static inline size_t utf8_char_len(const char *p, size_t len) {
     const bool overlong = c[0] == 0xF0 && c[1] < 0x90;
     const bool too_high = c[0] == 0xF4 && c[1] > 0x8F;
     return overlong || too_high || len < 4 || (c[3] & 0xC0) != 0x80 ? 0 : 4;
+}
+
+// The code point of a well-formed character of that length.
+static inline uint32_t utf8_code_point(const char *p, size_t len) {
+    static const unsigned char lead_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    uint32_t ret = (unsigned char)p[0] & lead_bits[len];
+    for (size_t i = 1; i < len; i++) {
+        ret = (ret << 6) | ((unsigned char)p[i] & 0x3FU);
+    }
+    return ret;
 }

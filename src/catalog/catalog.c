@@ -22,6 +22,10 @@ enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who
                              json_t *changes, struct txn_outcome *ret, struct err *err) {
     DEFER(json_decrefp) json_t *owned = changes;
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    if (who->reason.len > CATALOG_REASON_MAX) {
+        return err_set(err, ERR_INVALID, "a reason has at most %d bytes, this one %zu",
+                       CATALOG_REASON_MAX, who->reason.len);
+    }
     struct txn t = {.actor = who->actor,
                     .action = who->action,
                     .reason = who->reason,

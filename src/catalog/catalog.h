@@ -54,8 +54,9 @@ struct catalog_token {
 struct catalog_author {
     struct str actor;
     struct str action; // "dataset.append"
-    struct str reason; // may be empty
+    struct str reason; // may be empty; at most CATALOG_REASON_MAX bytes
 };
+#define CATALOG_REASON_MAX 1024
 
 // Opens (and makes, if need be) <data>/primary and replays its log.
 MUST_CHECK enum err_code catalog_open(const struct config *c, struct catalog **ret,
@@ -125,6 +126,7 @@ struct str catalog_token_text(struct arena *a);
 struct catalog_token_made {
     struct str id;
     struct str text; // to be shown once
+    int64_t created_us;
 };
 MUST_CHECK enum err_code catalog_token_create(struct catalog *c, const struct catalog_token *t,
                                               const struct catalog_author *who, struct arena *a,

@@ -181,6 +181,20 @@ enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_datase
     return ERR_OK;
 }
 
+// Is there a dataset of that name, whatever its case, that is not `but`? Its own spelling then.
+static bool name_is_taken(struct catalog *c, struct str name, struct str but, struct arena *a,
+                          struct str *ret) {
+    LOCKED(&c->lock);
+    for (size_t i = 0; i < c->datasets.count; i++) {
+        struct str item = str_from(c->datasets.items[i]);
+        if (str_eq_nocase(item, name) && !str_eq(item, but)) {
+            *ret = arena_str(a, item);
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dataset *d,
                                      struct str to, const struct catalog_author *who,
                                      uint64_t *ret_version, struct err *err) {
@@ -190,9 +204,10 @@ enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dat
         *ret_version = d->version;
         return ERR_OK;
     }
-    struct catalog_dataset there;
-    if (!str_eq_nocase(to, d->name) && dataset_read(c, to, &a, &there)) {
-        return err_set(err, ERR_EXISTS, "there is a dataset \"" STR_FMT "\" already", STR_ARG(to));
+    struct str there;
+    if (name_is_taken(c, to, d->name, &a, &there)) {
+        return err_set(err, ERR_EXISTS, "there is a dataset \"" STR_FMT "\" already",
+                       STR_ARG(there));
     }
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));

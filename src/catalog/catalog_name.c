@@ -28,6 +28,10 @@ enum err_code catalog_check_name(struct str name, struct err *err) {
                            STR_ARG(name));
         }
     }
+    if (!str_is_plain(name)) {
+        return err_set(err, ERR_INVALID,
+                       "a dataset's name has no characters that cannot be seen, and no blanks");
+    }
     bool reserved = str_eq_nocase(name, STR("main")) ||
                     str_eq_nocase(str_slice(name, 0, 6), STR("system")) ||
                     str_eq_nocase(str_slice(name, 0, 7), STR("__raw__"));

@@ -133,8 +133,9 @@ struct str catalog_token_text(struct arena *a) {
 enum err_code catalog_token_create(struct catalog *c, const struct catalog_token *t,
                                    const struct catalog_author *who, struct arena *a,
                                    struct catalog_token_made *ret, struct err *err) {
-    if (t->principal.len == 0 || t->principal.len > 128 || !str_is_utf8(t->principal)) {
-        return err_set(err, ERR_INVALID, "a token's principal has 1 to 128 bytes of UTF-8");
+    if (t->principal.len == 0 || t->principal.len > 128 || !str_is_plain(t->principal)) {
+        return err_set(err, ERR_INVALID,
+                       "a token's principal has 1 to 128 bytes of UTF-8, all of which can be seen");
     }
     struct str text = t->text.len != 0 ? t->text : catalog_token_text(a);
     struct catalog_token made = *t;
@@ -146,7 +147,7 @@ enum err_code catalog_token_create(struct catalog *c, const struct catalog_token
     json_array_append_new(changes, catalog_change(key, 0, token_json(&made)));
     struct txn_outcome outcome;
     TRY(catalog_commit(c, who, key, changes, &outcome, err));
-    *ret = (struct catalog_token_made){.id = made.id, .text = text};
+    *ret = (struct catalog_token_made){.id = made.id, .text = text, .created_us = made.created_us};
     return ERR_OK;
 }
 

@@ -508,6 +508,13 @@ static void fill_result(struct ingest_upload *u, struct arena *a, struct ingest_
         };
     }
     ret->rejects_id = arena_str(a, u->rejects_id);
+    // The result outlives the upload, in whose arena the texts of the request stand.
+    struct catalog_dataset *d = &ret->written.dataset;
+    struct str *texts[] = {&d->name,     &d->id,          &d->bucket,       &d->dir,
+                           &d->metadata, &d->fingerprint, &d->source_sha256};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        *texts[i] = arena_str(a, *texts[i]);
+    }
 }
 
 enum err_code ingest_finish(struct ingest_upload *u, struct arena *a, struct ingest_result *ret,

@@ -85,8 +85,9 @@ MUST_CHECK enum err_code ingest_health(struct ingest *i, struct err *err);
 MUST_CHECK enum err_code ingest_begin(struct ingest *i, const struct ingest_request *r,
                                       struct ingest_upload **ret, struct err *err);
 MUST_CHECK enum err_code ingest_add(struct ingest_upload *u, struct str piece, struct err *err);
-// Everything is there: read, write, commit. Bad rows are ERR_DATA with line, column and reason
-// unless the request keeps the good ones. cancel may be set from any thread meanwhile.
+// Everything is there: read, write, commit. The answer stands in a, beyond ingest_end. Bad rows are
+// ERR_DATA with line, column and reason unless the request keeps the good ones. cancel may be set
+// from any thread meanwhile.
 MUST_CHECK enum err_code ingest_finish(struct ingest_upload *u, struct arena *a,
                                        struct ingest_result *ret, struct err *err);
 // From any thread, while ingest_finish runs.

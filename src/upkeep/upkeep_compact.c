@@ -96,12 +96,13 @@ static enum err_code read_back(struct attempt *at, struct engine_sum *ret, struc
     }
     const struct table_scan scan = table_scan_of(c->engine.engine, files, at->staged.count, a);
     const int64_t sum = engine_sum_begin(c->engine.engine);
+    struct str count;
     const enum err_code code =
-        session_run(c->engine.session,
-                    arena_printf(a, "SELECT count(*) FROM (" STR_FMT ") WHERE " STR_FMT,
-                                 STR_ARG(table_scan_sql(at->pin, &scan, a)),
-                                 STR_ARG(hash_sql(at->pin->schema, sum, a))),
-                    err);
+        session_text(c->engine.session,
+                     arena_printf(a, "SELECT count(*) FROM (" STR_FMT ") WHERE " STR_FMT,
+                                  STR_ARG(table_scan_sql(at->pin, &scan, a)),
+                                  STR_ARG(hash_sql(at->pin->schema, sum, a))),
+                     a, &count, err);
     *ret = engine_sum_end(c->engine.engine, sum);
     return code;
 }

@@ -16,6 +16,8 @@ struct store_fault {
     uint64_t count;
     bool fired;
     bool crashed;
+    char **unsettled; // names of objects that are not durable yet
+    size_t unsettled_count, unsettled_cap;
 };
 
 // What this operation has to suffer, and its number.
@@ -37,9 +39,48 @@ static bool applies(enum fault_kind kind, unsigned operation) {
     case FAULT_LOST_REPLY:
     case FAULT_DELAY:
     case FAULT_CRASH:
+    case FAULT_POWER:
         break;
     }
     return true;
+}
+
+static void unsettled_add(struct store_fault *f, struct str name) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 12);
+    LOCKED(&f->lock);
+    if (f->unsettled_count == f->unsettled_cap) {
+        f->unsettled_cap = f->unsettled_cap == 0 ? 8 : f->unsettled_cap * 2;
+        f->unsettled = xrealloc(f->unsettled, f->unsettled_cap * sizeof(*f->unsettled));
+    }
+    f->unsettled[f->unsettled_count++] = xstrdup(arena_cstr(&a, name));
+}
+
+static void unsettled_remove(struct store_fault *f, struct str name) {
+    LOCKED(&f->lock);
+    for (size_t i = 0; i < f->unsettled_count; i++) {
+        if (str_is(name, f->unsettled[i])) {
+            freep(&f->unsettled[i]);
+            f->unsettled[i] = f->unsettled[--f->unsettled_count];
+            return;
+        }
+    }
+}
+
+// Under the lock. Every other object is torn, the rest are gone.
+static void cut_power(struct store_fault *f) {
+    for (size_t i = 0; i < f->unsettled_count; i++) {
+        DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+        struct err err = ERR_NONE;
+        struct str name = str_from(f->unsettled[i]);
+        struct str data = STR_NONE;
+        if (f->inner->ops->get(f->inner, name, STORE_WHOLE, &a, &data, &err) == ERR_OK) {
+            struct str half = str_slice(data, 0, data.len / 2);
+            CHECK(i % 2 == 0 ? f->inner->ops->put(f->inner, name, half, STORE_OVER, &err) == ERR_OK
+                             : f->inner->ops->del(f->inner, name, &err) == ERR_OK);
+        }
+        freep(&f->unsettled[i]);
+    }
+    f->unsettled_count = 0;
 }
 
 static struct fate next_fate(struct store_fault *f, unsigned operation) {
@@ -61,7 +102,10 @@ static struct fate next_fate(struct store_fault *f, unsigned operation) {
         f->fired = true;
         fate.kind = f->plan.kind;
         delay_ms = f->plan.delay_ms;
-        f->crashed = fate.kind == FAULT_CRASH;
+        f->crashed = fate.kind == FAULT_CRASH || fate.kind == FAULT_POWER;
+        if (fate.kind == FAULT_POWER) {
+            cut_power(f);
+        }
     }
     if (fate.kind == FAULT_DELAY) {
         (void)usleep((unsigned)delay_ms * 1000);
@@ -74,7 +118,7 @@ static enum err_code injected(struct err *err) {
 }
 
 static bool does_nothing(struct fate fate) {
-    return fate.kind == FAULT_FAIL || fate.kind == FAULT_CRASH;
+    return fate.kind == FAULT_FAIL || fate.kind == FAULT_CRASH || fate.kind == FAULT_POWER;
 }
 
 // A lost reply turns any outcome into ERR_IO.
@@ -122,7 +166,11 @@ static enum err_code fault_put(struct store *s, struct str name, struct str data
         TRY(f->inner->ops->put(f->inner, name, half, how, err));
         return injected(err);
     }
-    return reply(fate, f->inner->ops->put(f->inner, name, data, how, err), err);
+    enum err_code code = f->inner->ops->put(f->inner, name, data, how, err);
+    if (code == ERR_OK && how == STORE_LATER) {
+        unsettled_add(f, name);
+    }
+    return reply(fate, code, err);
 }
 
 static enum err_code fault_put_file(struct store *s, struct str name, const char *path,
@@ -134,6 +182,9 @@ static enum err_code fault_put_file(struct store *s, struct str name, const char
     }
     uint64_t bytes = 0;
     enum err_code code = f->inner->ops->put_file(f->inner, name, path, how, err);
+    if (code == ERR_OK && how == STORE_LATER) {
+        unsettled_add(f, name);
+    }
     if (fate.kind != FAULT_TEAR) {
         return reply(fate, code, err);
     }
@@ -154,6 +205,9 @@ static enum err_code fault_settle(struct store *s, const struct str *names, size
         return injected(err);
     }
     enum err_code code = f->inner->ops->settle(f->inner, names, count, err);
+    for (size_t i = 0; i < count && code == ERR_OK; i++) {
+        unsettled_remove(f, names[i]);
+    }
     return fate.kind == FAULT_TEAR && code == ERR_OK ? injected(err) : reply(fate, code, err);
 }
 
@@ -173,6 +227,7 @@ static enum err_code fault_delete(struct store *s, struct str name, struct err *
     if (does_nothing(fate)) {
         return injected(err);
     }
+    unsettled_remove(f, name);
     return reply(fate, f->inner->ops->del(f->inner, name, err), err);
 }
 
@@ -192,6 +247,10 @@ static void fault_close(struct store *s) {
         store_close(f->inner);
     }
     (void)pthread_mutex_destroy(&f->lock);
+    for (size_t i = 0; i < f->unsettled_count; i++) {
+        free(f->unsettled[i]);
+    }
+    free(f->unsettled);
     free(f);
 }
 

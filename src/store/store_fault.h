@@ -14,6 +14,7 @@ enum fault_kind {
     FAULT_FLIP,       // a read has one bit changed
     FAULT_DELAY,      // it is done delay_ms later
     FAULT_CRASH,      // this operation and all later ones fail: what a killed process leaves
+    FAULT_POWER,      // the same, and what was not settled is torn or gone: a power cut
 };
 
 enum { FAULT_ON_GET = 1, FAULT_ON_PUT = 2, FAULT_ON_LIST = 4, FAULT_ON_DELETE = 8 };

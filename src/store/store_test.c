@@ -664,6 +664,30 @@ static void fault_plans_do_what_they_say(void **state) {
     assert_listing(f, "", 10, "1 2 3 4");
 }
 
+static void a_power_cut_costs_what_was_not_settled(void **state) {
+    struct fixture *f = *state;
+    struct store *s = f->store;
+    struct str got = STR_NONE;
+    const struct str names[] = {STR("settled"), STR("torn"), STR("gone"), STR("deleted")};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(store_put_later(s, names[i], STR("data"), &f->err), ERR_OK);
+    }
+    assert_int_equal(put_new(f, "new", "data"), ERR_OK);
+    assert_int_equal(store_delete(s, STR("deleted"), &f->err), ERR_OK);
+    assert_int_equal(store_settle(s, names, 1, &f->err), ERR_OK);
+    store_fault_plan(s, (struct fault_plan){.kind = FAULT_POWER, .at = 1});
+    assert_int_equal(store_get(s, STR("new"), &f->arena, &got, &f->err), ERR_IO);
+    assert_int_equal(put_new(f, "more", "x"), ERR_IO);
+    store_fault_plan(s, (struct fault_plan){.kind = FAULT_NONE});
+    assert_object(f, "settled", "data");
+    assert_object(f, "new", "data");
+    const bool torn = store_get(s, STR("torn"), &f->arena, &got, &f->err) == ERR_OK;
+    assert_object(f, torn ? "torn" : "gone", "da");
+    assert_absent(f, torn ? "gone" : "torn");
+    assert_absent(f, "deleted");
+    assert_absent(f, "more");
+}
+
 static const struct {
     const char *name;
     CMUnitTestFunction fn;
@@ -749,6 +773,8 @@ int main(void) {
     failures += cmocka_run_group_tests(folder_only, NULL, NULL);
     const struct CMUnitTest fault_only[] = {
         cmocka_unit_test_setup_teardown(fault_plans_do_what_they_say, set_up, fixture_close),
+        cmocka_unit_test_setup_teardown(a_power_cut_costs_what_was_not_settled, set_up,
+                                        fixture_close),
     };
     current = &kinds[3];
     failures += cmocka_run_group_tests(fault_only, NULL, NULL);

@@ -1,4 +1,4 @@
-// Tests of commits: many writers at once, drops beside readers, and faults at every operation.
+// Tests of commits: many writers at once, drops beside readers, what dead processes leave.
 
 #include "base/scratch.h"
 #include "table/world_test.h"
@@ -137,7 +137,7 @@ static void two_servers_may_append_to_one_dataset(void **state) {
     // What lost a race took its files back: a metadata object, a manifest, a list and the data file
     // for each append, the list and metadata of the creation, and the manifest that small ones
     // were folded into at every 32nd commit.
-    size_t commits = WRITERS * APPENDS;
+    size_t commits = (size_t)WRITERS * APPENDS;
     assert_int_equal(world_files(&world, "primary/tables"), commits * 4 + 2 + (commits - 2) / 32);
 }
 
@@ -330,100 +330,6 @@ static void stages_of_dead_processes_are_removed(void **state) {
     scratch_remove(&living);
 }
 
-// One write with a fault at its n-th operation.
-struct fault_case {
-    enum table_mode mode;
-    enum fault_kind kind;
-    uint64_t at;
-};
-
-static const char *rows_now(void) {
-    struct table_pin pin;
-    const struct table_want want = {.name = STR("t")};
-    enum err_code code = table_pin_at(world.tables, &want, &world.arena, &pin, &err);
-    if (code == ERR_NOT_FOUND) {
-        return "absent";
-    }
-    assert_int_equal(code, ERR_OK);
-    return arena_cstr(&world.arena, world_value(&world, "t", "count(*) || ' ' || sum(a)"));
-}
-
-// What the dataset holds before and after.
-static const char *const rows_before[] = {
-    [TABLE_CREATE] = "absent", [TABLE_APPEND] = "10 45", [TABLE_REPLACE] = "10 45"};
-static const char *const rows_after[] = {
-    [TABLE_CREATE] = "3 303", [TABLE_APPEND] = "13 348", [TABLE_REPLACE] = "3 303"};
-
-static void assert_rows(const struct fault_case *c, enum err_code code, const char *rows) {
-    bool old = strcmp(rows, rows_before[c->mode]) == 0;
-    bool new = strcmp(rows, rows_after[c->mode]) == 0;
-    bool right = code == ERR_OK ? new : code == ERR_UNKNOWN ? old || new : old;
-    if (!right) {
-        fail_msg("mode %d, fault %d at %d: %s, but the rows are \"%s\"", c->mode, c->kind,
-                 (int)c->at, err_text(code), rows);
-    }
-}
-
-// Makes the write with the fault. False: there are fewer operations.
-static bool fault_once(const struct fault_case *c) {
-    static const char source[] = "(SELECT i + 100 AS a FROM range(3) r(i))";
-    struct table_written w;
-    world_make(&world, engine);
-    if (c->mode != TABLE_CREATE) {
-        world_start(&world);
-        write_rows(TABLE_CREATE, "t", "(SELECT i AS a FROM range(10) r(i))");
-        world_stop(&world);
-    }
-    size_t files = world_files(&world, "primary/tables");
-    world_start_faulty(&world);
-    store_fault_plan(world.fault, (struct fault_plan){.kind = c->kind, .at = c->at});
-    enum err_code code = world_write(&world, c->mode, "t", source, &w);
-    bool fired = store_fault_fired(world.fault);
-    assert_int_equal(world_files(&world, "spool"), 0);
-    bool definite = code != ERR_OK && code != ERR_UNKNOWN;
-    if (definite && c->kind != FAULT_CRASH) {
-        assert_int_equal(world_files(&world, "primary/tables"), files);
-        OK(world_write(&world, c->mode, "t", source, &w)); // and it works the next time
-        assert_string_equal(rows_now(), rows_after[c->mode]);
-    } else {
-        world_stop(&world);
-        world_start(&world);
-        assert_rows(c, code, rows_now());
-    }
-    world_stop(&world);
-    world_start(&world);
-    assert_rows(c, definite && c->kind != FAULT_CRASH ? ERR_OK : code, rows_now());
-    assert_int_equal(world_files(&world, "spool"), 0);
-    world_close(&world);
-    return fired;
-}
-
-static void fault_everywhere(enum table_mode mode) {
-    static const enum fault_kind kinds[] = {FAULT_FAIL, FAULT_LOST_REPLY, FAULT_CRASH};
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        struct fault_case c = {.mode = mode, .kind = kinds[i], .at = 1};
-        while (fault_once(&c)) {
-            c.at++;
-        }
-        assert_in_range(c.at, 5, 100);
-    }
-}
-
-static void a_fault_leaves_a_creation_whole_or_undone(void **state) {
-    (void)state;
-    fault_everywhere(TABLE_CREATE);
-}
-
-static void a_fault_leaves_an_append_whole_or_undone(void **state) {
-    (void)state;
-    fault_everywhere(TABLE_APPEND);
-}
-
-static void a_fault_leaves_a_replacement_whole_or_undone(void **state) {
-    (void)state;
-    fault_everywhere(TABLE_REPLACE);
-}
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -435,9 +341,6 @@ int main(void) {
         TEST(a_drop_waits_for_its_readers),
         TEST(an_append_does_not_follow_the_name),
         TEST(stages_of_dead_processes_are_removed),
-        cmocka_unit_test(a_fault_leaves_a_creation_whole_or_undone),
-        cmocka_unit_test(a_fault_leaves_an_append_whole_or_undone),
-        cmocka_unit_test(a_fault_leaves_a_replacement_whole_or_undone),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -56,10 +56,21 @@ static const struct args_option query_options[] = {
      "Form of the rows. Default: table."},
     {"max-rows", 'n', false, "N", "Rows at most. Default: as the server is configured."},
     {"full", 0, false, NULL, "Show long cells whole."},
+    {"reason", 0, false, "TEXT", "Why, for the journal, of a statement that writes."},
     OPTIONS_END,
 };
 
 static const struct args_option list_options[] = {OPTION_JSON, OPTIONS_END};
+
+static const struct args_option alter_options[] = {
+    {"add", 0, false, "NAME=TYPE", "A new column, empty in the rows that there are."},
+    {"drop", 0, false, "NAME", "Take a column out."},
+    {"rename", 0, false, "NAME=NEW-NAME", "Give a column another name."},
+    {"widen", 0, false, "NAME=TYPE", "A wider type: BIGINT, DOUBLE, a longer DECIMAL."},
+    {"nullable", 0, false, "NAME", "Let a column hold NULLs."},
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
+    OPTIONS_END,
+};
 
 static const struct args_option rm_options[] = {OPTION_YES, OPTIONS_END};
 
@@ -148,10 +159,12 @@ static const struct command commands[] = {
      "  zcat log.ndjson.gz | tarn ingest --dataset log --format ndjson -",
      ingest_options, COMMAND_CLIENT, 1, COMMAND_MANY, cli_ingest},
     {"query", "[SQL|-]", "Run a statement and print its rows.",
-     "The statement is one SELECT, given as one word, in a file, or on standard input with -.\n"
+     "The statement is given as one word, in a file, or on standard input with -. It is one\n"
+     "SELECT, INSERT, UPDATE, DELETE, CREATE TABLE AS, DROP TABLE or ALTER TABLE.\n"
      "csv, tsv, ndjson and arrow stream; the other forms are laid out when all rows are there.\n\n"
      "  tarn query 'SELECT city, count(*) FROM candidates GROUP BY ALL'\n"
-     "  tarn query -o csv -f report.sql >report.csv",
+     "  tarn query -o csv -f report.sql >report.csv\n"
+     "  tarn query \"UPDATE films SET title = trim(title)\" --reason 'spaces from the scanner'",
      query_options, COMMAND_CLIENT, 0, 1, cli_query},
     {"ls", "", "List the datasets.", "", list_options, COMMAND_CLIENT, 0, 0, cli_ls},
     {"describe", "NAME", "Show a dataset: columns, size, snapshots.", "", list_options,
@@ -159,6 +172,11 @@ static const struct command commands[] = {
     {"rm", "NAME...", "Delete datasets.", "On a terminal it asks before each.", rm_options,
      COMMAND_CLIENT, 1, COMMAND_MANY, cli_rm},
     {"rename", "NAME NEW-NAME", "Rename a dataset.", "", NULL, COMMAND_CLIENT, 2, 2, cli_rename},
+    {"alter", "NAME", "Change the columns of a dataset.",
+     "Options are carried out in their order and may be given again; all are one commit. Files\n"
+     "stay as they are, and older versions keep their columns.\n\n"
+     "  tarn alter visits --add 'note=VARCHAR' --rename city=town --widen visitors=BIGINT",
+     alter_options, COMMAND_CLIENT, 1, 1, cli_alter},
     {"token create", "PRINCIPAL", "Make a token and print it.",
      "The token goes to standard output and is shown only this once.\n\n"
      "  tarn token create nightly-job --expires 30d >job.token",

@@ -97,6 +97,9 @@ MUST_CHECK enum err_code api_query_number(struct call *c, const char *name, int6
 MUST_CHECK enum err_code api_query_flag(struct call *c, const char *name, bool *ret,
                                         struct err *err);
 json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
+// May the caller do everything? What it may do in SQL (enum query_right).
+bool api_is_admin(const struct call *c);
+unsigned api_rights(const struct call *c);
 struct catalog_author api_author(const struct call *c, const char *action);
 // Does the work and answers with its result: the client waits, or, if it sent "Prefer:
 // respond-async", gets 202 and the Location of a job at once. What spec->ctx points to must not
@@ -118,6 +121,7 @@ enum err_code catalog_list(struct call *c, struct err *err);
 enum err_code catalog_show(struct call *c, struct err *err);
 enum err_code catalog_drop(struct call *c, struct err *err);
 enum err_code catalog_rename(struct call *c, struct err *err);
+enum err_code catalog_columns(struct call *c, struct err *err);
 enum err_code ingest_file_begin(struct call *c, struct err *err);
 enum err_code ingest_file(struct call *c, struct err *err);
 enum err_code ingest_delta_begin(struct call *c, struct err *err);

@@ -47,6 +47,15 @@ static enum err_code authenticate(struct call *c, struct err *err) {
     return catalog_token_check(c->api->catalog, str_trim(header), c->arena, &c->token, err);
 }
 
+bool api_is_admin(const struct call *c) {
+    for (size_t i = 0; i < c->token.role_count; i++) {
+        if (str_is(c->token.roles[i], "admin")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err_code permit(struct call *c, struct err *err) {
     if (c->route->permission == PERMIT_ANYONE) {
         return ERR_OK;
@@ -56,12 +65,7 @@ static enum err_code permit(struct call *c, struct err *err) {
         counter_add(COUNTER_auth_failures, 1);
         return code;
     }
-    for (size_t i = 0; i < c->token.role_count; i++) {
-        if (str_is(c->token.roles[i], "admin")) {
-            return ERR_OK;
-        }
-    }
-    return err_set(err, ERR_DENIED, "this token may not do that");
+    return api_is_admin(c) ? ERR_OK : err_set(err, ERR_DENIED, "this token may not do that");
 }
 
 // Every parameter behind '?' must be one that the route knows: a misspelt option is an error.

@@ -30,6 +30,7 @@ static const struct route_query sql_query[] = {
     {"rows_max", "integer", "Rows of the answer at most."},
     {"format", "string", "JSON rows as objects (default) or arrays."},
     {"big_numbers", "string", "number (default), or string: integers past 2^53 and decimals."},
+    {"reason", "string", "Why, for the journal, of a statement that writes."},
     {NULL, NULL, NULL},
 };
 
@@ -69,8 +70,11 @@ static const struct route table[] = {
      "Dropped", reason_query, catalog_drop, NULL},
     {HTTP_POST, DATASET "/rename", PERMIT_ADMIN, "catalog", "renameDataset", "Renames a dataset",
      "Rename", "Renamed", reason_query, catalog_rename, NULL},
-    {HTTP_POST, "/query/sql", PERMIT_ADMIN, "query", "querySql", "Runs a SELECT", "Sql", "Rows",
-     sql_query, query_sql, NULL},
+    {HTTP_POST, DATASET "/columns", PERMIT_ADMIN, "catalog", "alterColumns",
+     "Adds, drops, renames and widens columns, in one commit", "ColumnChanges", "ColumnsChanged",
+     reason_query, catalog_columns, NULL},
+    {HTTP_POST, "/query/sql", PERMIT_ADMIN, "query", "querySql",
+     "Runs a SELECT, or a statement that writes", "Sql", "Rows", sql_query, query_sql, NULL},
     {HTTP_POST, "/query/compact", PERMIT_ADMIN, "upkeep", "compact",
      "Writes small files and files with deletes again", "Compact", "Compacted", reason_query,
      upkeep_compact_route, NULL},

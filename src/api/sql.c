@@ -32,6 +32,7 @@ struct sql_request {
     struct str sql;
     int64_t rows_max; // -1: not said
     bool arrays, big_as_text;
+    struct str reason; // of a statement that writes
 };
 
 static enum err_code read_format(struct str value, bool *ret_arrays, struct err *err) {
@@ -51,13 +52,17 @@ static enum err_code read_big(struct str value, bool *ret_text, struct err *err)
 }
 
 static enum err_code read_json(struct call *c, struct sql_request *ret, struct err *err) {
-    static const char *const keys[] = {"sql", "rows_max", "format", "big_numbers", NULL};
+    static const char *const keys[] = {"sql", "rows_max", "format", "big_numbers", "reason", NULL};
     DEFER(json_decrefp) json_t *body = NULL;
     struct str text;
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "sql", &text, err));
     ret->sql = arena_str(c->arena, text);
+    if (json_object_get(body, "reason") != NULL) {
+        TRY(json_need_str(body, "reason", &text, err));
+        ret->reason = arena_str(c->arena, text);
+    }
     if (json_object_get(body, "rows_max") != NULL) {
         TRY(json_need_i64(body, "rows_max", &ret->rows_max, err));
         if (ret->rows_max < 0 || ret->rows_max > ROWS_MAX_MOST) {
@@ -87,6 +92,7 @@ static enum err_code read_request(struct call *c, struct sql_request *ret, struc
     if (http_query(c->http, "big_numbers", &text)) {
         TRY(read_big(text, &ret->big_as_text, err));
     }
+    (void)http_query(c->http, "reason", &ret->reason);
     (void)http_header(c->http, "Content-Type", &type);
     (void)str_cut(&type, ';', &media);
     if (str_eq_nocase(str_trim(media), STR("text/plain"))) {
@@ -187,6 +193,24 @@ static void answer_release(struct call *c) {
     encoder_free(an->encoder);
 }
 
+// What a statement that writes has done.
+static void frame_change(struct answer *an, struct buf *out) {
+    const struct query_change *change = query_change(an->query);
+    if (change == NULL) {
+        return;
+    }
+    buf_add_cstr(out, ",\"statement\":");
+    json_quote(out, change->statement);
+    buf_add_cstr(out, ",\"dataset\":");
+    json_quote(out, change->dataset);
+    buf_printf(out, ",\"rows_affected\":%lld,\"snapshot\":", (long long)change->rows);
+    if (change->snapshot_id != 0) {
+        buf_printf(out, "%lld", (long long)change->snapshot_id);
+    } else {
+        buf_add_cstr(out, "null");
+    }
+}
+
 static void frame_head(struct answer *an, struct buf *out) {
     size_t count;
     const struct query_snapshot *snapshots = query_snapshots(an->query, &count);
@@ -198,7 +222,9 @@ static void frame_head(struct answer *an, struct buf *out) {
         json_quote(out, snapshots[i].dataset);
         buf_printf(out, ":%lld", (long long)snapshots[i].snapshot_id);
     }
-    buf_add_cstr(out, "},\"columns\":");
+    buf_add_char(out, '}');
+    frame_change(an, out);
+    buf_add_cstr(out, ",\"columns\":");
     encode_columns(an->columns, an->column_count, out);
     buf_add_cstr(out, ",\"rows\":");
 }
@@ -228,7 +254,7 @@ static enum err_code answer_rows(struct answer *an, struct buf *out, struct err 
         TRY(encoder_rows(an->encoder, &rows, out, err));
         an->rows += (int64_t)here;
         an->chunk_done += here;
-        an->rows_at_once = MAX(4 * PIECE_BYTES * here / MAX(out->len - before, 1), 1);
+        an->rows_at_once = MAX((size_t)4 * PIECE_BYTES * here / MAX(out->len - before, 1), 1);
     }
     if (an->truncated) {
         an->chunk = NULL;
@@ -308,6 +334,10 @@ static void describe_columns(struct answer *an) {
     }
 }
 
+unsigned api_rights(const struct call *c) {
+    return api_is_admin(c) ? QUERY_MAY_WRITE | QUERY_MAY_READ_RAW | QUERY_MAY_READ_SYSTEM : 0;
+}
+
 enum err_code query_sql(struct call *c, struct err *err) {
     struct answer *an = arena_alloc(c->arena, sizeof(*an));
     struct sql_request r;
@@ -318,7 +348,11 @@ enum err_code query_sql(struct call *c, struct err *err) {
     TRY(choose_format(c, &an->format, &an->whole, err));
     int64_t most = an->whole ? c->api->config->query_rows_max : INT64_MAX;
     an->rows_max = r.rows_max >= 0 ? r.rows_max : most;
-    struct query_request q = {.id = an->id, .sql = r.sql, .principal = c->token.principal};
+    struct query_request q = {.id = an->id,
+                              .sql = r.sql,
+                              .principal = c->token.principal,
+                              .rights = api_rights(c),
+                              .reason = r.reason};
     c->state = an;
     c->release = answer_release;
     http_on_cancel(c->http, request_cancel, an);

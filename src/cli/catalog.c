@@ -1,5 +1,5 @@
-// ls, describe, rm, rename, token, journal show and version: what exists at the server, and its
-// names.
+// ls, describe, rm, rename, alter, token, journal show and version: what exists at the server, its
+// names and its columns.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -309,6 +309,67 @@ enum err_code cli_rename(const struct args *a, struct err *err) {
     jsonw_end_object(&w);
     TRY(client_json(c, "POST", buf_str(&path), &body, &answer, err));
     fprintf(stderr, "%s is now %s\n", a->words[0], a->words[1]);
+    return ERR_OK;
+}
+
+// How each option of alter is said to the server; its value is NAME or NAME=OTHER.
+static const struct {
+    const char *option, *other; // NULL: the value is a name alone
+} alterations[] = {
+    {"add", "type"}, {"drop", NULL}, {"rename", "to"}, {"widen", "type"}, {"nullable", NULL},
+};
+
+static enum err_code alteration(const struct args_given *g, struct jsonw *w, struct err *err) {
+    for (size_t i = 0; i < ARRAY_LEN(alterations); i++) {
+        const char *other = alterations[i].other;
+        struct str rest = g->value;
+        struct str name = g->value;
+        if (strcmp(g->name, alterations[i].option) != 0) {
+            continue;
+        }
+        if (other != NULL && (!str_cut(&rest, '=', &name) || name.len == g->value.len)) {
+            return err_set(err, ERR_INVALID, "--%s takes NAME=%s", g->name,
+                           strcmp(other, "to") == 0 ? "NEW-NAME" : "TYPE");
+        }
+        jsonw_object(w);
+        jsonw_field_str(w, "op", str_from(g->name));
+        jsonw_field_str(w, "name", name);
+        if (other != NULL) {
+            jsonw_field_str(w, other, rest);
+        }
+        jsonw_end_object(w);
+    }
+    return ERR_OK;
+}
+
+enum err_code cli_alter(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    DEFER(buf_release) struct buf body = BUF(1 << 20);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    struct jsonw w = JSONW(&body);
+    jsonw_object(&w);
+    jsonw_key(&w, STR("changes"));
+    jsonw_array(&w);
+    const size_t empty = body.len;
+    for (size_t i = 0; i < a->given_count; i++) {
+        TRY(alteration(&a->given[i], &w, err));
+    }
+    if (body.len == empty) {
+        return err_set(err, ERR_INVALID,
+                       "\"tarn alter\" needs --add, --drop, --rename, --widen or --nullable");
+    }
+    jsonw_end_array(&w);
+    if (args_value(a, "reason") != NULL) {
+        jsonw_field_str(&w, "reason", str_from(args_value(a, "reason")));
+    }
+    jsonw_end_object(&w);
+    client_start();
+    TRY(client_open(a, &c, err));
+    dataset_path(a->words[0], "/columns", &path);
+    TRY(client_json(c, "POST", buf_str(&path), &body, &answer, err));
+    fprintf(stderr, "%s has %zu columns\n", a->words[0],
+            json_array_size(json_object_get(json_object_get(answer, "schema"), "fields")));
     return ERR_OK;
 }
 

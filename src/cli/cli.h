@@ -15,6 +15,7 @@ MUST_CHECK enum err_code cli_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_describe(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_rm(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_rename(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_alter(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_token_create(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_token_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_token_rm(const struct args *a, struct err *err);

@@ -306,7 +306,8 @@ static bool take_piece(void *ctx, struct str piece) {
     return fwrite(piece.ptr, 1, piece.len, stdout) == piece.len;
 }
 
-static void query_body(struct str sql, int64_t rows_max, bool arrays, struct buf *out) {
+static void query_body(struct str sql, int64_t rows_max, bool arrays, const char *reason,
+                       struct buf *out) {
     struct jsonw w = JSONW(out);
     jsonw_object(&w);
     jsonw_field_str(&w, "sql", sql);
@@ -315,6 +316,9 @@ static void query_body(struct str sql, int64_t rows_max, bool arrays, struct buf
     }
     if (arrays) {
         jsonw_field_str(&w, "format", STR("arrays"));
+    }
+    if (reason) {
+        jsonw_field_str(&w, "reason", str_from(reason));
     }
     jsonw_end_object(&w);
 }
@@ -358,7 +362,7 @@ enum err_code cli_query(const struct args *a, struct err *err) {
     TRY(client_open(a, &c, err));
     const char *accept = formats[format].accept;
     query_body(buf_str(&sql), rows_max, !accept && strcmp(formats[format].name, "json") != 0,
-               &body);
+               args_value(a, "reason"), &body);
     const struct client_request r = {.method = "POST",
                                      .path = STR("/query/sql"),
                                      .accept = accept,
@@ -463,7 +467,7 @@ enum err_code cli_bench(const struct args *a, struct err *err) {
     int64_t clients = 0;
     TRY(args_number(a, "requests", BENCH_REQUESTS, BENCH_REQUESTS_MAX, &b.requests, err));
     TRY(args_number(a, "clients", BENCH_CLIENTS, BENCH_CLIENTS_MAX, &clients, err));
-    query_body(str_from(a->word_count > 0 ? a->words[0] : "SELECT 1"), 0, false, &body);
+    query_body(str_from(a->word_count > 0 ? a->words[0] : "SELECT 1"), 0, false, NULL, &body);
     b.body = buf_str(&body);
     b.latency_us = arena_array(a->arena, (size_t)b.requests, sizeof(*b.latency_us));
     client_start();

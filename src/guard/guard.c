@@ -6,7 +6,7 @@
 
 // ---- Text
 
-static enum err_code check_text(struct str sql, struct err *err) {
+enum err_code guard_check_text(struct str sql, struct err *err) {
     if (sql.len > GUARD_TEXT_MAX) {
         return err_set(err, ERR_TOO_LARGE, "the statement is longer than %d bytes", GUARD_TEXT_MAX);
     }
@@ -19,8 +19,7 @@ static enum err_code check_text(struct str sql, struct err *err) {
     return str_trim(sql).len > 0 ? ERR_OK : err_set(err, ERR_REFUSED, "the statement is empty");
 }
 
-// Bytes of the Unicode space at p, which the engine's parser replaces by a blank; else 0.
-static size_t space_len(struct str s) {
+size_t guard_space_len(struct str s) {
     static const char *const spaces[] = {"\xC2\xA0",     "\xE2\x80\xAF", "\xE2\x81\x9F",
                                          "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"};
     for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
@@ -52,7 +51,7 @@ static int64_t client_position(struct str sql, int64_t position) {
     while (at < sql.len && parsed < position) {
         const struct str rest = str_slice(sql, at, sql.len);
         const size_t quoted = quoted_len(rest);
-        const size_t space = space_len(rest);
+        const size_t space = guard_space_len(rest);
         const size_t step = quoted > 0 ? quoted : MAX(space, 1);
         const int64_t counted = space > 0 ? 1 : (int64_t)step;
         if (parsed + counted > position) {
@@ -115,7 +114,7 @@ static void drop_schemas(struct guard_walk *w) {
         const struct str table = names->items->next->text;
         bool known = false;
         for (size_t m = 0; m < w->mention_count && !known; m++) {
-            known = !w->mentions[m].aliased && str_eq_nocase(w->mentions[m].table.name, table);
+            known = !w->mentions[m].aliased && str_eq_nocase(w->mentions[m].written, table);
         }
         if (known) {
             names->items = names->items->next;
@@ -211,7 +210,8 @@ static void copy_tables(const struct guard_walk *w, struct str sql, struct guard
     }
 }
 
-static enum err_code check(struct engine *parser, struct str sql, struct guard_walk *w,
+static enum err_code check(struct engine *parser, struct str sql,
+                           const struct guard_expected *expected, struct guard_walk *w,
                            struct guard_statement *g) {
     struct ast *tree = NULL;
     struct ast *statement = NULL;
@@ -224,6 +224,9 @@ static enum err_code check(struct engine *parser, struct str sql, struct guard_w
         w->err->position = client_position(sql, w->err->position);
         return w->err->code;
     }
+    if (expected) {
+        TRY(expected->check(expected->ctx, w, ast_get(statement, "node")));
+    }
     drop_schemas(w);
     TRY(write_tree(parser, tree, w->arena, &canonical, w->err));
     TRY(split(w, canonical, g));
@@ -233,17 +236,27 @@ static enum err_code check(struct engine *parser, struct str sql, struct guard_w
     return ERR_OK;
 }
 
-enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a,
-                          struct guard_statement **ret, struct err *err) {
-    TRY(check_text(sql, err));
+struct str guard_random_name(struct arena *a) {
     uint8_t random[12];
     random_bytes(random, sizeof(random));
+    return arena_printf(a, "q" STR_FMT "x", STR_ARG(hex_bytes(random, sizeof(random), a)));
+}
+
+enum err_code guard_check_shape(struct engine *parser, struct str sql,
+                                const struct guard_expected *expected, struct arena *a,
+                                struct guard_statement **ret, struct err *err) {
+    TRY(guard_check_text(sql, err));
     struct guard_walk w = {.arena = a, .err = err, .position = -1};
-    w.token = arena_printf(a, "q" STR_FMT "x", STR_ARG(hex_bytes(random, sizeof(random), a)));
+    w.token = guard_random_name(a);
     struct guard_statement *g = arena_alloc(a, sizeof(*g));
-    TRY(check(parser, sql, &w, g));
+    TRY(check(parser, sql, expected, &w, g));
     *ret = g;
     return ERR_OK;
+}
+
+enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a,
+                          struct guard_statement **ret, struct err *err) {
+    return guard_check_shape(parser, sql, NULL, a, ret, err);
 }
 
 struct str guard_bind(const struct guard_statement *g, const struct str *scans, struct arena *a) {

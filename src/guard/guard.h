@@ -25,6 +25,17 @@
 #define GUARD_QUERIES_MAX 1000 // SELECTs: planning takes longer than their number grows
 #define GUARD_DEPTH_MAX 200    // of the tree; deeper is refused before anything recurses
 
+#define GUARD_RAW "__raw__" // before a dataset's name: with the rows that are deleted
+
+// Tables of the server itself, in the schema "system".
+enum guard_system {
+    GUARD_NOT_SYSTEM,
+    GUARD_SNAPSHOTS,
+    GUARD_FILES,
+    GUARD_QUERIES,
+    GUARD_JOURNAL,
+};
+
 enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };
 
 // What the constants of a condition were. They say what they seem to only on columns of these
@@ -51,8 +62,10 @@ struct guard_condition {
 
 // One mention of a table. The same name twice is two mentions.
 struct guard_table {
-    struct str name;  // as the client wrote it, without quotes; never a CTE's
+    struct str name;  // as the client wrote it, without quotes and __raw__; never a CTE's
     int64_t position; // byte offset in the client's text, or -1
+    bool raw;         // was written with __raw__
+    enum guard_system system;
     enum guard_at at;
     int64_t version;      // snapshot id or sequence number
     int64_t timestamp_us; // UTC
@@ -75,6 +88,9 @@ struct guard_statement {
     bool ordered; // the outermost query has an ORDER BY
     bool varies;  // reads the clock, draws random numbers or samples: no two answers need be equal
 };
+
+// Does the name begin with __raw__ (in any case)?
+bool guard_is_raw(struct str name);
 
 // ERR_SQL with position for bad syntax, ERR_REFUSED with position for what is not allowed (the
 // message says what, and what to do instead), ERR_TOO_LARGE past the limits above. Everything lives

@@ -12,8 +12,9 @@ struct guard_cte {
 };
 
 struct guard_mention {
-    struct ast *node; // the BASE_TABLE
-    bool aliased;     // by the client
+    struct ast *node;   // the BASE_TABLE
+    bool aliased;       // by the client
+    struct str written; // __raw__ and all
     struct guard_table table;
 };
 
@@ -114,6 +115,22 @@ void guard_spell_constant(struct guard_walk *w, struct ast *n);
 void guard_spell_join(struct guard_walk *w, struct ast *join);
 void guard_spell_select(struct guard_walk *w, struct ast *select);
 bool guard_spell_equal(struct ast *a, struct ast *b);
+
+// Length, UTF-8 and no NUL.
+MUST_CHECK enum err_code guard_check_text(struct str sql, struct err *err);
+// Bytes of the Unicode space at the start of s, which the engine's parser replaces by a blank; else
+// 0.
+size_t guard_space_len(struct str s);
+// A name that no client can know beforehand.
+struct str guard_random_name(struct arena *a);
+// guard_check, with a further look at the query after the walk.
+struct guard_expected {
+    enum err_code (*check)(void *ctx, struct guard_walk *w, const struct ast *query);
+    void *ctx;
+};
+MUST_CHECK enum err_code guard_check_shape(struct engine *parser, struct str sql,
+                                           const struct guard_expected *expected, struct arena *a,
+                                           struct guard_statement **ret, struct err *err);
 
 // Finds the conditions in the WHERE of a SELECT_NODE that has been walked; `first` is the number of
 // mentions before it.

@@ -150,15 +150,51 @@ static enum err_code add_mention(struct guard_walk *w, struct ast *n, struct gua
                              sizeof(*w->mentions));
     struct guard_mention *m = &w->mentions[w->mention_count];
     struct ast *alias = ast_get(n, "alias");
-    *m = (struct guard_mention){.node = n, .aliased = alias->text.len > 0, .table = table};
+    *m = (struct guard_mention){
+        .node = n, .aliased = alias->text.len > 0, .written = table.name, .table = table};
     if (!m->aliased) {
         ast_set_text(alias, table.name);
+    }
+    if (table.system == GUARD_NOT_SYSTEM && guard_is_raw(table.name)) {
+        m->table.raw = true;
+        m->table.name = str_slice(table.name, STR(GUARD_RAW).len, table.name.len);
     }
     ast_set_text(ast_get(n, "schema_name"), STR_NONE);
     ast_set_text(ast_get(n, "table_name"),
                  arena_printf(w->arena, STR_FMT "%zux", STR_ARG(w->token), w->mention_count));
     w->mention_count++;
     return ERR_OK;
+}
+
+bool guard_is_raw(struct str name) {
+    const struct str prefix = STR(GUARD_RAW);
+    return name.len > prefix.len && str_eq_nocase(str_slice(name, 0, prefix.len), prefix);
+}
+
+// The server's own tables: "system.files".
+static enum err_code system_table(struct guard_walk *w, struct ast *n, struct str name) {
+    static const struct {
+        const char *name;
+        enum guard_system table;
+    } tables[] = {{"snapshots", GUARD_SNAPSHOTS},
+                  {"files", GUARD_FILES},
+                  {"queries", GUARD_QUERIES},
+                  {"journal", GUARD_JOURNAL}};
+    if (ast_get(n, "at_clause")->kind != AST_NULL) {
+        return guard_refuse(w, "AT is for datasets only");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        if (str_eq_nocase(name, str_from(tables[i].name))) {
+            const struct guard_table table = {.name = str_from(tables[i].name),
+                                              .position = w->position,
+                                              .system = tables[i].table};
+            return add_mention(w, n, table);
+        }
+    }
+    return guard_refuse(w,
+                        "there is no table system." STR_FMT " (there are system.snapshots, "
+                        "system.files, system.queries and system.journal)",
+                        STR_ARG(str_slice(name, 0, 100)));
 }
 
 enum err_code guard_scope_table(struct guard_walk *w, struct ast *n) {
@@ -173,6 +209,9 @@ enum err_code guard_scope_table(struct guard_walk *w, struct ast *n) {
     const struct guard_cte *cte = find_cte(w, name);
     if (cte && cte->keyed && catalog.len == 0 && str_eq_nocase(schema, STR("recurring"))) {
         return at->kind == AST_NULL ? ERR_OK : guard_refuse(w, "AT is for tables only");
+    }
+    if (catalog.len == 0 && str_eq_nocase(schema, STR("system"))) {
+        return system_table(w, n, name);
     }
     if (catalog.len > 0 || (schema.len > 0 && !str_eq_nocase(schema, STR("main")))) {
         return guard_refuse(w, "names have no schema here: write \"" STR_FMT "\" alone",

@@ -126,46 +126,118 @@ static int64_t lap(int64_t *since) {
     return taken;
 }
 
-static enum err_code start(struct query *q, struct err *err) {
+enum err_code query_permit(const struct query *q, enum query_right right, struct err *err) {
+    static const struct {
+        enum query_right right;
+        const char *what;
+    } rights[] = {{QUERY_MAY_WRITE, "write"},
+                  {QUERY_MAY_READ_RAW, "read __raw__ tables, which hold rows that were deleted"},
+                  {QUERY_MAY_READ_SYSTEM, "read the tables of system"}};
+    for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
+        if (rights[i].right == right && (q->rights & right) == 0) {
+            return err_set(err, ERR_DENIED, "this token may not %s", rights[i].what);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code session_ask(struct query *q, struct str sql, struct err *err) {
+    const enum err_code code = session_query(q->session, sql, &q->rows, err);
+    if (code != ERR_OK) {
+        query_locate_error(q, err);
+    }
+    return code;
+}
+
+static enum err_code read_start(struct query *q, struct err *err) {
     const struct guard_statement *g;
-    struct str sql;
+    struct query_bound bound;
     int64_t since = q->start_us;
     TRY(query_check(q, &g, err));
     q->timing.guard_us = lap(&since);
     TRY(place_take(q, err));
     q->timing.wait_us = lap(&since);
-    TRY(query_bind(q, g, &sql, err));
+    TRY(query_bind(q, g, NULL, &bound, err));
     q->timing.plan_us = lap(&since);
     TRY(session_take(q, err));
-    if (session_query(q->session, sql, &q->rows, err) != ERR_OK) {
-        query_locate_error(q, err);
-        return err->code;
-    }
+    TRY(session_ask(q, bound.sql, err));
     q->timing.start_us = lap(&since);
     return ERR_OK;
 }
 
-enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
-                          struct query **ret, struct err *err) {
+// What was done is answered by a session that no deadline and no cancelling ends: it has happened.
+static enum err_code answer_change(struct query *q, struct err *err) {
+    struct session *fresh;
+    struct session *used;
+    TRY(session_open(q->service->engine, &fresh, err));
+    {
+        LOCKED(&q->service->lock);
+        used = q->session;
+        q->session = fresh;
+    }
+    session_close(used);
+    return session_ask(q,
+                       arena_printf(q->arena, "SELECT CAST(%lld AS BIGINT) AS rows_affected",
+                                    (long long)q->change->rows),
+                       err);
+}
+
+static enum err_code change_start(struct query *q, struct err *err) {
+    const struct guard_change *c;
+    int64_t since = q->start_us;
+    TRY(query_permit(q, QUERY_MAY_WRITE, err));
+    TRY(query_check_change(q, &c, err));
+    q->timing.guard_us = lap(&since);
+    TRY(place_take(q, err));
+    q->timing.wait_us = lap(&since);
+    TRY(session_take(q, err));
+    TRY(query_change_run(q, c, err));
+    TRY(answer_change(q, err));
+    q->timing.start_us = lap(&since);
+    return ERR_OK;
+}
+
+static struct query *query_new(struct queries *s, const struct query_request *r, struct arena *a) {
     struct query *q = arena_alloc(a, sizeof(*q));
     q->service = s;
     q->arena = a;
     q->id = r->id;
     q->principal = r->principal;
+    q->rights = r->rights;
+    q->reason = r->reason;
     q->sql = r->sql;
     q->start_us = clock_mono_us();
     q->wall_us = clock_wall_us();
+    return q;
+}
+
+enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
+                          struct query **ret, struct err *err) {
+    struct query *q = query_new(s, r, a);
     {
         LOCKED(&s->lock);
         DL_APPEND(s->all, q);
     }
-    enum err_code code = start(q, err);
+    const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
+    enum err_code code = writes ? change_start(q, err) : read_start(q, err);
     if (code != ERR_OK) {
         query_end(q, 0, err);
         return code;
     }
     *ret = q;
     return ERR_OK;
+}
+
+enum err_code query_alter(struct queries *s, const struct query_request *r,
+                          const struct table_alter *alter, struct arena *a,
+                          struct table_altered *ret, struct err *err) {
+    const struct query *q = query_new(s, r, a);
+    TRY(query_permit(q, QUERY_MAY_WRITE, err));
+    return table_alter(s->tables, alter, a, ret, err);
+}
+
+const struct query_change *query_change(const struct query *q) {
+    return q->change;
 }
 
 struct str query_id(const struct query *q) {
@@ -230,7 +302,7 @@ void query_end(struct query *q, int64_t rows, const struct err *outcome) {
     {
         LOCKED(&s->lock);
         session = TAKE(q->session);
-        DL_DELETE(s->all, q);
+        DL_DELETE(s->all, q); // NOLINT: it is in the list since query_start
         if (q->state == QUERY_RUNNING) {
             running_add(s, -1);
         }

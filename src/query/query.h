@@ -1,5 +1,9 @@
 // Queries: from a statement to rows, on the one governed path.
 //
+// A statement that writes (guard_change.h) takes the same path: what it says of rows is a query,
+// whose answer becomes one commit; its own answer is one row of what it did. It is carried out when
+// query_start returns.
+//
 // query_start checks the statement (guard), pins one snapshot of each dataset it names, plans the
 // scans, waits for a place if all are taken, and starts it. Rows are then pulled; query_end gives
 // the place back. One log position serves the whole query.
@@ -16,6 +20,7 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "table/table.h"
+#include "table/table_alter.h"
 
 struct queries;
 struct query;
@@ -26,10 +31,19 @@ void queries_close(struct queries *q); // takes NULL
 // Ends all running queries with ERR_CANCELLED and turns new ones away.
 void queries_stop(struct queries *q);
 
+// What a principal may do beyond reading datasets.
+enum query_right {
+    QUERY_MAY_WRITE = 1,      // statements that write
+    QUERY_MAY_READ_RAW = 2,   // __raw__NAME
+    QUERY_MAY_READ_SYSTEM = 4 // system.NAME
+};
+
 struct query_request {
     struct str id; // unique; the caller's choice, so that it can cancel what it is starting
     struct str sql;
     struct str principal;
+    unsigned rights;   // enum query_right
+    struct str reason; // why, for the journal; may be empty
 };
 
 struct query_snapshot {
@@ -46,6 +60,14 @@ struct rows *query_rows(struct query *q); // borrowed; pull with rows_next
 // The datasets that it reads and at which snapshot, each once, in order of mention.
 const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_count);
 int64_t query_elapsed_us(const struct query *q);
+// What a statement that writes has done; NULL: it was none.
+struct query_change {
+    struct str statement; // "insert", "update", "delete", "create", "drop", "alter"
+    struct str dataset;
+    int64_t rows;        // that came, were changed or went
+    int64_t snapshot_id; // 0: none was made
+};
+const struct query_change *query_change(const struct query *q);
 // Phases so far, microseconds: for Server-Timing.
 struct query_timing {
     int64_t guard_us, plan_us, wait_us, start_us;
@@ -53,6 +75,11 @@ struct query_timing {
 struct query_timing query_timing(const struct query *q);
 // outcome NULL: it went well. Counts, logs, gives the place back.
 void query_end(struct query *q, int64_t rows, const struct err *outcome); // takes NULL
+
+// Changes the columns of a dataset, with the right to write.
+MUST_CHECK enum err_code query_alter(struct queries *q, const struct query_request *r,
+                                     const struct table_alter *alter, struct arena *a,
+                                     struct table_altered *ret, struct err *err);
 
 // What runs now, for operators.
 struct query_info {

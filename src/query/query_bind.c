@@ -4,7 +4,7 @@
 
 #define PIN_ATTEMPTS 16
 
-// A statement on its way through the guard, for the cache.
+// A statement on its way through the guard, for the cache. What kind it is, its text says.
 struct check {
     struct queries *service;
     struct str sql;
@@ -18,23 +18,46 @@ static enum err_code check_load(void *ctx, struct arena *own, const void **ret, 
     return ERR_OK;
 }
 
-enum err_code query_check(struct query *q, const struct guard_statement **ret, struct err *err) {
+static enum err_code change_load(void *ctx, struct arena *own, const void **ret, struct err *err) {
+    struct check *c = ctx;
+    struct guard_change *g;
+    TRY(guard_check_change(c->service->parser, arena_str(own, c->sql), own, &g, err));
+    *ret = g;
+    return ERR_OK;
+}
+
+static enum err_code check_text(struct query *q,
+                                enum err_code (*load)(void *ctx, struct arena *own,
+                                                      const void **ret, struct err *err),
+                                const void **ret, struct err *err) {
     struct queries *s = q->service;
     if (q->sql.len > s->sql_max) {
         return err_set(err, ERR_TOO_LARGE, "the statement has %zu bytes; at most %zu are taken",
                        q->sql.len, s->sql_max);
     }
     struct check c = {.service = s, .sql = q->sql};
-    struct cache_loader loader = {check_load, &c};
-    const void *value;
-    TRY(cache_get(s->guarded, q->sql, &loader, q->arena, &value, err));
+    struct cache_loader loader = {load, &c};
+    return cache_get(s->guarded, q->sql, &loader, q->arena, ret, err);
+}
+
+enum err_code query_check(struct query *q, const struct guard_statement **ret, struct err *err) {
+    const void *value = NULL;
+    TRY(check_text(q, check_load, &value, err));
     *ret = value;
     return ERR_OK;
 }
 
-static enum err_code pin_one(struct query *q, const struct guard_table *mention,
-                             struct table_pin *ret, struct err *err) {
-    struct table_want want = {.name = mention->name};
+enum err_code query_check_change(struct query *q, const struct guard_change **ret,
+                                 struct err *err) {
+    const void *value = NULL;
+    TRY(check_text(q, change_load, &value, err));
+    *ret = value;
+    return ERR_OK;
+}
+
+static enum err_code pin_named(struct query *q, const struct guard_table *mention,
+                               struct table_pin *ret, struct err *err) {
+    struct table_want want = {.name = mention->name, .raw = mention->raw};
     if (mention->at == GUARD_AT_VERSION) {
         want.at = TABLE_AT_VERSION;
         want.value = mention->version;
@@ -49,23 +72,63 @@ static enum err_code pin_one(struct query *q, const struct guard_table *mention,
     return code;
 }
 
-// Has any of the datasets moved since it was pinned? If none has, all pins held at one moment.
-static bool pins_agree(struct query *q, const struct table_pin *pins, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (!table_pin_current(q->service->tables, &pins[i], q->arena)) {
+// A bind under way.
+struct bind {
+    struct query *query;
+    const struct guard_statement *statement;
+    struct query_base *base; // or NULL
+    struct table_pin *pins;
+};
+
+static bool is_target(const struct bind *b, size_t i) {
+    return b->base != NULL && b->base->wants_places && i == b->base->change->target_table;
+}
+
+static enum err_code pin_one(struct bind *b, size_t i, struct err *err) {
+    const struct guard_table *mention = &b->statement->tables[i];
+    struct table_pin *pin = &b->pins[i];
+    if (mention->system != GUARD_NOT_SYSTEM) {
+        *pin = (struct table_pin){0};
+        return ERR_OK;
+    }
+    if (is_target(b, i)) {
+        *pin = *b->base->pin;
+        return ERR_OK;
+    }
+    TRY(pin_named(b->query, mention, pin, err));
+    if (b->base != NULL && mention->at == GUARD_AT_NOW &&
+        str_eq(pin->dataset.id, b->base->pin->dataset.id)) {
+        *pin = *b->base->pin;
+        pin->raw = mention->raw;
+    }
+    return ERR_OK;
+}
+
+// Has any of the datasets moved since it was pinned? If none has, all pins held at one moment. The
+// base of a change counts too, unless it has moved already: then the commit will fail, and this is
+// done again.
+static bool pins_agree(struct bind *b) {
+    struct query *q = b->query;
+    const bool held =
+        b->base != NULL && table_pin_current(q->service->tables, b->base->pin, q->arena);
+    for (size_t i = 0; i < b->statement->table_count; i++) {
+        const struct table_pin *pin = &b->pins[i];
+        const bool is_base = b->base != NULL && pin->metadata == b->base->pin->metadata;
+        if (pin->metadata != NULL && !(is_base && !held) &&
+            !table_pin_current(q->service->tables, pin, q->arena)) {
             return false;
         }
     }
     return true;
 }
 
-static enum err_code pin_all(struct query *q, const struct guard_statement *g,
-                             struct table_pin *pins, struct err *err) {
+static enum err_code pin_all(struct bind *b, struct err *err) {
+    const size_t count = b->statement->table_count;
     for (size_t attempt = 0; attempt < PIN_ATTEMPTS; attempt++) {
-        for (size_t i = 0; i < g->table_count; i++) {
-            TRY(pin_one(q, &g->tables[i], &pins[i], err));
+        for (size_t i = 0; i < count; i++) {
+            TRY(pin_one(b, i, err));
         }
-        if (g->table_count < 2 || pins_agree(q, pins, g->table_count)) {
+        if (count + (b->base != NULL ? 1 : 0) < 2 || pins_agree(b)) {
             return ERR_OK;
         }
     }
@@ -74,7 +137,11 @@ static enum err_code pin_all(struct query *q, const struct guard_statement *g,
 
 static void note_snapshots(struct query *q, const struct table_pin *pins, size_t count) {
     q->snapshots = arena_array(q->arena, count, sizeof(*q->snapshots));
+    q->snapshot_count = 0;
     for (size_t i = 0; i < count; i++) {
+        if (pins[i].metadata == NULL) {
+            continue;
+        }
         struct query_snapshot s = {.dataset = pins[i].dataset.name};
         s.snapshot_id = pins[i].snapshot != NULL ? pins[i].snapshot->id : 0;
         bool known = false;
@@ -129,22 +196,74 @@ static struct table_conditions conditions_of(const struct guard_table *mention,
     return (struct table_conditions){.items = list, .count = count};
 }
 
-enum err_code query_bind(struct query *q, const struct guard_statement *g, struct str *ret_sql,
-                         struct err *err) {
-    struct arena *a = q->arena;
-    struct table_pin *pins = arena_array(a, g->table_count, sizeof(*pins));
-    struct str *scans = arena_array(a, g->table_count, sizeof(*scans));
-    TRY(pin_all(q, g, pins, err));
-    for (size_t i = 0; i < g->table_count; i++) {
-        struct table_scan scan;
-        struct table_conditions conditions = conditions_of(&g->tables[i], &pins[i], a);
-        TRY(table_scan_plan(q->service->tables, &pins[i], &conditions, a, &scan, err));
-        scans[i] = table_scan_sql(&pins[i], &scan, a);
-        q->files += scan.file_count;
-        q->pruned += scan.pruned;
+// The target with its rows' places behind the columns, under names that no client knows.
+static struct str places_sql(const struct bind *b, const struct table_pin *pin,
+                             const struct table_scan *scan) {
+    struct arena *a = b->query->arena;
+    const struct guard_change *c = b->base->change;
+    DEFER(buf_release) struct buf out = BUF(256U << 20);
+    buf_printf(&out, "SELECT * FROM (" STR_FMT ") AS tarn_target(",
+               STR_ARG(table_scan_places_sql(pin, scan, NULL, a)));
+    for (size_t i = 0; i < pin->schema->field_count; i++) {
+        buf_add_str(&out, sql_ident(pin->schema->fields[i].name, a));
+        buf_add_cstr(&out, ", ");
     }
-    note_snapshots(q, pins, g->table_count);
-    *ret_sql = guard_bind(g, scans, a);
+    buf_printf(&out, STR_FMT ", " STR_FMT ")", STR_ARG(c->file_column), STR_ARG(c->row_column));
+    CHECK(!out.overflow);
+    return arena_str(a, buf_str(&out));
+}
+
+static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct err *err) {
+    struct query *q = b->query;
+    const struct guard_table *mention = &b->statement->tables[i];
+    const struct table_pin *pin = &b->pins[i];
+    if (mention->system != GUARD_NOT_SYSTEM) {
+        return query_system_sql(q, mention, ret, err);
+    }
+    struct table_scan scan;
+    struct table_conditions conditions = conditions_of(mention, pin, q->arena);
+    TRY(table_scan_plan(q->service->tables, pin, &conditions, q->arena, &scan, err));
+    q->files += scan.file_count;
+    q->pruned += scan.pruned;
+    if (is_target(b, i)) {
+        b->base->scan = scan;
+        *ret = places_sql(b, pin, &scan);
+    } else {
+        *ret = table_scan_sql(pin, &scan, q->arena);
+    }
+    return ERR_OK;
+}
+
+static enum err_code permit_reads(const struct query *q, const struct guard_statement *g,
+                                  struct err *err) {
+    for (size_t i = 0; i < g->table_count; i++) {
+        enum err_code code = ERR_OK;
+        if (g->tables[i].raw) {
+            code = query_permit(q, QUERY_MAY_READ_RAW, err);
+        } else if (g->tables[i].system != GUARD_NOT_SYSTEM) {
+            code = query_permit(q, QUERY_MAY_READ_SYSTEM, err);
+        }
+        if (code != ERR_OK) {
+            err->position = g->tables[i].position;
+            return code;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code query_bind(struct query *q, const struct guard_statement *g, struct query_base *base,
+                         struct query_bound *ret, struct err *err) {
+    struct arena *a = q->arena;
+    struct bind b = {.query = q, .statement = g, .base = base};
+    struct str *scans = arena_array(a, g->table_count, sizeof(*scans));
+    b.pins = arena_array(a, g->table_count, sizeof(*b.pins));
+    TRY(permit_reads(q, g, err));
+    TRY(pin_all(&b, err));
+    for (size_t i = 0; i < g->table_count; i++) {
+        TRY(bind_one(&b, i, &scans[i], err));
+    }
+    note_snapshots(q, b.pins, g->table_count);
+    *ret = (struct query_bound){guard_bind(g, scans, a), b.pins};
     return ERR_OK;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/cache.h"
 #include "base/threads.h"
-#include "guard/guard.h"
+#include "guard/guard_change.h"
 #include "query/query.h"
 
 enum query_state { QUERY_WAITING, QUERY_RUNNING };
@@ -14,7 +14,8 @@ struct query {
     struct queries *service;
     struct query *prev, *next; // in the service's list, under its lock
     struct arena *arena;
-    struct str id, principal, sql;
+    struct str id, principal, sql, reason;
+    unsigned rights;
     enum query_state state;  // under the service's lock
     bool cancelled;          // under the service's lock
     struct session *session; // set under the service's lock; NULL until it runs
@@ -24,6 +25,7 @@ struct query {
     int64_t start_us, wall_us;
     struct query_timing timing;
     size_t files, pruned;
+    const struct query_change *change;
 };
 
 struct queries {
@@ -45,8 +47,35 @@ struct queries {
 // Checks the text, or knows it already.
 MUST_CHECK enum err_code query_check(struct query *q, const struct guard_statement **ret,
                                      struct err *err);
-// Pins and plans: *ret_sql is what the engine is to run. Sets the query's snapshots.
+// The same for a statement that writes.
+MUST_CHECK enum err_code query_check_change(struct query *q, const struct guard_change **ret,
+                                            struct err *err);
+// The one place where rights are asked for. ERR_DENIED says what for.
+MUST_CHECK enum err_code query_permit(const struct query *q, enum query_right right,
+                                      struct err *err);
+
+// A change that the query is for: the state that it builds on, and the mention whose places it
+// wants.
+struct query_base {
+    const struct table_pin *pin; // what the statement reads of this dataset, it reads from here
+    const struct guard_change *change;
+    bool wants_places;      // of mention change->target_table
+    struct table_scan scan; // out: that the places speak of
+};
+// What a statement reads, bound.
+struct query_bound {
+    struct str sql;         // what the engine is to run
+    struct table_pin *pins; // of the tables mentioned; of system's own: without a dataset
+};
+// Pins and plans. Sets the query's snapshots. base may be NULL.
 MUST_CHECK enum err_code query_bind(struct query *q, const struct guard_statement *g,
-                                    struct str *ret_sql, struct err *err);
+                                    struct query_base *base, struct query_bound *ret,
+                                    struct err *err);
+// A table of the server's own, as a complete SELECT.
+MUST_CHECK enum err_code query_system_sql(struct query *q, const struct guard_table *mention,
+                                          struct str *ret, struct err *err);
+// Carries out a statement that writes, in the query's session, and sets query->change.
+MUST_CHECK enum err_code query_change_run(struct query *q, const struct guard_change *c,
+                                          struct err *err);
 // Finds in the client's text what an error of the engine speaks of, and notes the position.
 void query_locate_error(const struct query *q, struct err *err);

@@ -186,7 +186,7 @@ static void what_the_guard_refuses_does_not_run(void **state) {
     make_flights();
     assert_int_equal(failure("SELECT * FROM read_csv('/etc/passwd')"), ERR_REFUSED);
     assert_int_equal(err.position, 14);
-    assert_int_equal(failure("DROP TABLE flights"), ERR_REFUSED);
+    assert_int_equal(failure("DROP TABLE flights"), ERR_DENIED);
     assert_int_equal(failure("SELECT * FROM"), ERR_SQL);
     assert_answer("SELECT count(*)::VARCHAR FROM flights", "15");
 }

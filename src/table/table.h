@@ -114,6 +114,8 @@ struct table_write {
     struct str bucket; // empty: the dataset's, or primary
     enum table_mode mode;
     bool evolve;              // append may add, widen or relax columns
+    bool nullable;            // create, replace: columns may come to hold NULLs though none do now
+    uint64_t version;         // replace: of the dataset that the source was made from; 0: any
     struct str source;        // SQL that can stand behind FROM
     struct str source_sha256; // of the file it reads, hex; may be empty
     struct catalog_author who;
@@ -131,7 +133,8 @@ struct table_written {
 // Reads the source once, writes it, commits. An append that lost a race is applied again to the new
 // state. ERR_EXISTS (create over another), ERR_NOT_FOUND (append to nothing), ERR_SCHEMA names
 // the columns that differ (the first of them and how many more), ERR_UNSUPPORTED names a column
-// whose type has no form in the table format and says what to do.
+// whose type has no form in the table format and says what to do, ERR_CONFLICT: the dataset is no
+// longer at `version`.
 MUST_CHECK enum err_code table_write(struct tables *t, const struct table_write *w, struct arena *a,
                                      struct table_written *ret, struct err *err);
 struct table_change_sql {

@@ -225,6 +225,7 @@ static void build_metadata(struct table_commit *c, struct attempt *at) {
     }
     at->next = ice_metadata_copy(c->base.metadata, c->arena);
     at->next->last_column_id = MAX(at->next->last_column_id, e->last_column_id);
+    at->next->last_updated_ms = MAX(clock_wall_us() / 1000, at->next->last_updated_ms);
     if (e->schema != NULL) {
         (void)ice_metadata_set_schema(at->next, e->schema, c->arena);
     }

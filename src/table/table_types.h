@@ -15,6 +15,11 @@
 // The type that a column becomes. ids are 0. column names it in messages.
 MUST_CHECK enum err_code table_type_of(const struct vec_type *t, struct str column, struct arena *a,
                                        struct ice_type *ret, struct err *err);
+// The type that a text names, in the engine's words or the table format's: BIGINT or long,
+// DECIMAL(10,2), VARCHAR, TIMESTAMP WITH TIME ZONE, ..., and lists of them, INTEGER[]. ERR_INVALID
+// lists them.
+MUST_CHECK enum err_code table_type_parse(struct str text, struct arena *a, struct ice_type *ret,
+                                          struct err *err);
 // As the engine writes it: "BIGINT", "DECIMAL(10,2)", "STRUCT(\"a\" INTEGER)[]".
 struct str table_type_sql(const struct ice_type *t, struct arena *a);
 // SQL for the column as a value of `to`: the bare name where the engine's type is that already.

@@ -35,7 +35,7 @@ static enum err_code settle_nulls(struct job *job, struct err *err) {
         struct ice_field *f = &target->schema->fields[i];
         int64_t nulls = table_staged_nulls(&job->staged, f);
         if (w->mode != TABLE_APPEND) {
-            f->required = nulls == 0 && job->staged.rows > 0;
+            f->required = nulls == 0 && job->staged.rows > 0 && !w->nullable;
         } else if (f->required && nulls != 0) {
             if (!w->evolve) {
                 return err_set(err, ERR_SCHEMA,
@@ -93,6 +93,10 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     const bool appends = w->mode == TABLE_APPEND;
     if (base != NULL && w->mode == TABLE_CREATE) {
         return err_set(err, ERR_EXISTS, "dataset \"" STR_FMT "\" was made by another meanwhile",
+                       STR_ARG(w->dataset));
+    }
+    if (w->version != 0 && c->base.dataset.version != w->version) {
+        return err_set(err, ERR_CONFLICT, "dataset \"" STR_FMT "\" changed while it was read",
                        STR_ARG(w->dataset));
     }
     if (base != NULL && (appends ? base->current_schema_id != job->target.base_schema_id

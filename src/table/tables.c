@@ -207,7 +207,7 @@ enum err_code table_dataset_use(struct tables *t, struct str name, struct arena 
 
 enum err_code table_pin_at(struct tables *t, const struct table_want *want, struct arena *a,
                            struct table_pin *ret, struct err *err) {
-    struct table_pin pin = {0};
+    struct table_pin pin = {.raw = want->raw};
     TRY(table_dataset_use(t, want->name, a, &pin.dataset, err));
     TRY(catalog_bucket_find(t->catalog, pin.dataset.bucket, &pin.bucket, err));
     TRY(table_metadata_load(t, &pin.dataset, a, &pin.metadata, err));
@@ -218,7 +218,7 @@ enum err_code table_pin_at(struct tables *t, const struct table_want *want, stru
     } else if (want->at == TABLE_AT_TIMESTAMP) {
         TRY(snapshot_by_time(&pin, want->value, a, &pin.snapshot, err));
     }
-    if (want->at != TABLE_AT_NOW && pin.snapshot->schema_id >= 0) {
+    if (want->at != TABLE_AT_NOW && pin.snapshot != NULL && pin.snapshot->schema_id >= 0) {
         pin.schema = ice_metadata_schema_by_id(pin.metadata, pin.snapshot->schema_id);
     }
     if (pin.schema == NULL) {

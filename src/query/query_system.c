@@ -1,0 +1,278 @@
+// Tables of the server's own: what it knows of snapshots, files, queries and the journal, as rows.
+//
+// The rows are made when the statement is bound, and stand in its text as one JSON constant. They
+// are bounded: what would be more is refused, with a word on the condition that makes it less.
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "query/query_int.h"
+
+#define ROWS_MAX 200000
+#define BYTES_MAX (64U << 20)
+#define PAGE 1000
+
+struct system {
+    struct query *query;
+    const struct guard_table *mention;
+    struct buf json; // [{…}, …]
+    struct jsonw writer;
+    size_t rows;
+};
+
+static enum err_code add_row(struct system *s, struct err *err) {
+    s->rows++;
+    if (s->rows > ROWS_MAX || s->json.overflow) {
+        err->position = s->mention->position;
+        (void)err_set(err, ERR_TOO_LARGE,
+                      "system." STR_FMT
+                      " has more than %d rows: ask for a part of them, such as %s",
+                      STR_ARG(s->mention->name), ROWS_MAX,
+                      s->mention->system == GUARD_JOURNAL ? "WHERE seq >= 1000"
+                                                          : "WHERE dataset = 'flights'");
+        err->position = s->mention->position;
+        return ERR_TOO_LARGE;
+    }
+    return ERR_OK;
+}
+
+static void field_time(struct system *s, const char *key, int64_t us) {
+    // Without a zone: the columns are timestamps in UTC.
+    const struct str text = clock_rfc3339(us, s->query->arena);
+    jsonw_field_str(&s->writer, key, str_slice(text, 0, 26));
+}
+
+// ---- Which rows are asked for
+
+// Do the conditions of the statement leave the dataset in?
+static bool wants_dataset(const struct system *s, struct str name) {
+    for (size_t i = 0; i < s->mention->condition_count; i++) {
+        const struct guard_condition *c = &s->mention->conditions[i];
+        if (!str_eq_nocase(c->column, STR("dataset")) || c->literal != GUARD_LITERAL_STRING ||
+            (c->op != ICE_OP_EQ && c->op != ICE_OP_IN)) {
+            continue;
+        }
+        bool found = false;
+        for (size_t v = 0; v < c->value_count && !found; v++) {
+            found = str_eq(c->values[v].text, name);
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// From which record on.
+static uint64_t first_record(const struct system *s) {
+    int64_t first = 1;
+    for (size_t i = 0; i < s->mention->condition_count; i++) {
+        const struct guard_condition *c = &s->mention->conditions[i];
+        int64_t value = 0;
+        if (str_eq_nocase(c->column, STR("seq")) && c->literal == GUARD_LITERAL_NUMBER &&
+            (c->op == ICE_OP_GE || c->op == ICE_OP_GT || c->op == ICE_OP_EQ) &&
+            c->value_count == 1 && str_to_i64(c->values[0].text, &value)) {
+            first = MAX(first, value);
+        }
+    }
+    return (uint64_t)first;
+}
+
+// ---- Rows
+
+static enum err_code add_snapshots(struct system *s, const struct table_pin *pin, struct err *err) {
+    const struct ice_metadata *m = pin->metadata;
+    struct jsonw *w = &s->writer;
+    for (size_t i = 0; i < m->snapshot_count; i++) {
+        const struct ice_snapshot *snap = &m->snapshots[i];
+        const struct ice_totals totals = ice_totals_of(snap);
+        TRY(add_row(s, err));
+        jsonw_object(w);
+        jsonw_field_str(w, "dataset", pin->dataset.name);
+        jsonw_field_i64(w, "snapshot_id", snap->id);
+        if (snap->parent_id != 0) {
+            jsonw_field_i64(w, "parent_id", snap->parent_id);
+        }
+        jsonw_field_i64(w, "sequence_number", snap->sequence_number);
+        field_time(s, "committed_at", snap->timestamp_ms * 1000);
+        jsonw_field_str(w, "operation", snap->operation);
+        jsonw_field_i64(w, "schema_id", snap->schema_id);
+        if (totals.records >= 0 && totals.position_deletes >= 0) {
+            jsonw_field_i64(w, "rows", totals.records - totals.position_deletes);
+        }
+        if (totals.data_files >= 0) {
+            jsonw_field_i64(w, "data_files", totals.data_files);
+        }
+        jsonw_field_bool(w, "current", snap->id == m->current_snapshot_id);
+        jsonw_end_object(w);
+    }
+    return ERR_OK;
+}
+
+static enum err_code add_files(struct system *s, const struct table_pin *pin, struct err *err) {
+    struct table_scan scan;
+    const struct table_conditions none = {0};
+    struct jsonw *w = &s->writer;
+    TRY(table_scan_plan(s->query->service->tables, pin, &none, s->query->arena, &scan, err));
+    for (size_t i = 0; i < scan.file_count; i++) {
+        const struct table_file *f = &scan.files[i];
+        TRY(add_row(s, err));
+        jsonw_object(w);
+        jsonw_field_str(w, "dataset", pin->dataset.name);
+        jsonw_field_str(w, "bucket", pin->bucket->name);
+        jsonw_field_str(w, "path", f->object);
+        jsonw_field_i64(w, "rows", f->file->record_count);
+        jsonw_field_i64(w, "deleted_rows", f->deletes != NULL ? f->deletes->count : 0);
+        jsonw_field_i64(w, "bytes", f->file->file_bytes);
+        jsonw_field_i64(w, "schema_id", f->schema != NULL ? f->schema->schema_id : 0);
+        jsonw_end_object(w);
+    }
+    return ERR_OK;
+}
+
+static enum err_code add_dataset(struct system *s, struct str name, struct err *err) {
+    const struct table_want want = {.name = name};
+    struct table_pin pin;
+    struct err failure = ERR_NONE;
+    const enum err_code code =
+        table_pin_at(s->query->service->tables, &want, s->query->arena, &pin, &failure);
+    if (code == ERR_NOT_FOUND) {
+        return ERR_OK; // it went meanwhile
+    }
+    if (code != ERR_OK) {
+        *err = failure;
+        return code;
+    }
+    return s->mention->system == GUARD_SNAPSHOTS ? add_snapshots(s, &pin, err)
+                                                 : add_files(s, &pin, err);
+}
+
+static enum err_code add_datasets(struct system *s, struct err *err) {
+    struct catalog *catalog = tables_catalog(s->query->service->tables);
+    struct catalog_datasets page = {.more = true};
+    struct str after = STR_NONE;
+    while (page.more) {
+        catalog_dataset_list(catalog, after, PAGE, s->query->arena, &page);
+        for (size_t i = 0; i < page.count; i++) {
+            if (wants_dataset(s, page.items[i].name)) {
+                TRY(add_dataset(s, page.items[i].name, err));
+            }
+            after = page.items[i].name;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code add_queries(struct system *s, struct err *err) {
+    struct query_info *list;
+    size_t count;
+    struct jsonw *w = &s->writer;
+    queries_list(s->query->service, s->query->arena, &list, &count);
+    for (size_t i = 0; i < count; i++) {
+        TRY(add_row(s, err));
+        jsonw_object(w);
+        jsonw_field_str(w, "query_id", list[i].id);
+        jsonw_field_str(w, "principal", list[i].principal);
+        jsonw_field_str(w, "state", list[i].state);
+        field_time(s, "started_at", list[i].started_us);
+        jsonw_field_i64(w, "elapsed_ms", list[i].elapsed_us / 1000);
+        jsonw_end_object(w);
+    }
+    return ERR_OK;
+}
+
+struct journal {
+    struct system *system;
+    struct err *err;
+    enum err_code code;
+};
+
+static bool add_transaction(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {
+    static const char *const members[] = {"id", "actor", "action", "target", "reason"};
+    static const char *const names[] = {"transaction_id", "actor", "action", "target", "reason"};
+    struct journal *j = ctx;
+    struct jsonw *w = &j->system->writer;
+    j->code = add_row(j->system, j->err);
+    if (j->code != ERR_OK) {
+        return false;
+    }
+    jsonw_object(w);
+    jsonw_field_i64(w, "seq", (int64_t)seq);
+    field_time(j->system, "time", time_us);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        struct str value = STR_NONE;
+        if (json_get_str(transaction, members[i], &value)) {
+            jsonw_field_str(w, names[i], value);
+        }
+    }
+    jsonw_end_object(w);
+    return true;
+}
+
+static enum err_code add_journal(struct system *s, struct err *err) {
+    struct catalog *catalog = tables_catalog(s->query->service->tables);
+    const struct catalog_bucket *bucket;
+    struct journal j = {.system = s, .err = err, .code = ERR_OK};
+    const struct txlog_walker walker = {add_transaction, &j};
+    const uint64_t last = txlog_seq(catalog_log(catalog));
+    const uint64_t first = first_record(s);
+    TRY(catalog_bucket_find(catalog, STR_NONE, &bucket, err));
+    if (first > last) {
+        return ERR_OK;
+    }
+    if (last - first >= ROWS_MAX) {
+        s->rows = ROWS_MAX;
+        return add_row(s, err);
+    }
+    TRY(txlog_walk(bucket->store, first, last, &walker, err));
+    return j.code;
+}
+
+// ---- As SQL
+
+static const struct {
+    enum guard_system table;
+    const char *columns; // the structure of a row
+    enum err_code (*add)(struct system *s, struct err *err);
+} tables[] = {
+    {GUARD_SNAPSHOTS,
+     "[{\"dataset\":\"VARCHAR\",\"snapshot_id\":\"BIGINT\",\"parent_id\":\"BIGINT\","
+     "\"sequence_number\":\"BIGINT\",\"committed_at\":\"TIMESTAMP\",\"operation\":\"VARCHAR\","
+     "\"schema_id\":\"BIGINT\",\"rows\":\"BIGINT\",\"data_files\":\"BIGINT\","
+     "\"current\":\"BOOLEAN\"}]",
+     add_datasets},
+    {GUARD_FILES,
+     "[{\"dataset\":\"VARCHAR\",\"bucket\":\"VARCHAR\",\"path\":\"VARCHAR\",\"rows\":\"BIGINT\","
+     "\"deleted_rows\":\"BIGINT\",\"bytes\":\"BIGINT\",\"schema_id\":\"BIGINT\"}]",
+     add_datasets},
+    {GUARD_QUERIES,
+     "[{\"query_id\":\"VARCHAR\",\"principal\":\"VARCHAR\",\"state\":\"VARCHAR\","
+     "\"started_at\":\"TIMESTAMP\",\"elapsed_ms\":\"BIGINT\"}]",
+     add_queries},
+    {GUARD_JOURNAL,
+     "[{\"seq\":\"BIGINT\",\"time\":\"TIMESTAMP\",\"transaction_id\":\"VARCHAR\","
+     "\"actor\":\"VARCHAR\",\"action\":\"VARCHAR\",\"target\":\"VARCHAR\","
+     "\"reason\":\"VARCHAR\"}]",
+     add_journal},
+};
+
+enum err_code query_system_sql(struct query *q, const struct guard_table *mention, struct str *ret,
+                               struct err *err) {
+    size_t t = 0;
+    while (t < ARRAY_LEN(tables) && tables[t].table != mention->system) {
+        t++;
+    }
+    CHECK(t < ARRAY_LEN(tables));
+    struct system s = {.query = q, .mention = mention, .json = BUF(BYTES_MAX)};
+    s.writer = JSONW(&s.json);
+    jsonw_array(&s.writer);
+    const enum err_code code = tables[t].add(&s, err);
+    jsonw_end_array(&s.writer);
+    const struct str rows = arena_str(q->arena, buf_str(&s.json));
+    buf_release(&s.json);
+    TRY(code);
+    *ret = arena_printf(q->arena, "SELECT unnest(from_json(" STR_FMT ", '%s'), max_depth := 2)",
+                        STR_ARG(sql_literal(rows, q->arena)), tables[t].columns);
+    return ERR_OK;
+}

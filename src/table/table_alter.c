@@ -63,7 +63,7 @@ static enum err_code add(struct alter *a, const struct table_column_change *c, s
         return err_set(err, ERR_TOO_LARGE, "a dataset has at most %d columns", COLUMNS_MAX);
     }
     struct ice_field *grown = arena_array(a->arena, s->field_count + 1, sizeof(*grown));
-    if (s->field_count > 0) {
+    if (s->fields != NULL) {
         memcpy(grown, s->fields, s->field_count * sizeof(*grown));
     }
     s->fields = grown;

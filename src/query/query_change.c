@@ -37,8 +37,18 @@ static enum err_code at(struct err *err, const struct guard_name *name) {
     return err->code;
 }
 
+static enum err_code run_whole(struct session *s, struct str sql, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk = NULL;
+    TRY(session_query(s, sql, &rows, err)); // session_run binds no ENGINE_FALSE_LATE
+    do {
+        TRY(rows_next(rows, &chunk, err));
+    } while (chunk != NULL);
+    return ERR_OK;
+}
+
 static enum err_code run(struct change *c, struct str sql, struct err *err) {
-    const enum err_code code = session_run(c->query->session, sql, err);
+    const enum err_code code = run_whole(c->query->session, sql, err);
     if (code != ERR_OK) {
         query_locate_error(c->query, err);
     }

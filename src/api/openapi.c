@@ -33,6 +33,18 @@ static json_t *parameter(const char *in, const char *name, const char *type, con
     return j;
 }
 
+// Does the route's work become a job when the client does not wait for it?
+static bool may_be_job(const struct route *r) {
+    static enum err_code (*const works[])(struct call * c,
+                                          struct err * err) = {upkeep_compact_route};
+    for (size_t i = 0; i < ARRAY_LEN(works); i++) {
+        if (r->handle == works[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *parameters(const struct route *r, struct arena *a) {
     json_t *list = json_array();
     struct str rest = str_from(r->path);
@@ -45,6 +57,10 @@ static json_t *parameters(const struct route *r, struct arena *a) {
     }
     for (const struct route_query *q = r->query; q != NULL && q->name != NULL; q++) {
         json_array_append_new(list, parameter("query", q->name, q->type, q->help));
+    }
+    if (may_be_job(r)) {
+        json_array_append_new(list, parameter("header", "Prefer", "string",
+                                              "respond-async: do not wait, answer with a job."));
     }
     if (r->permission != PERMIT_ANYONE) {
         json_array_append_new(list, parameter("header", "X-Tarn-Seq", "integer",
@@ -107,6 +123,11 @@ static json_t *operation(const struct route *r, struct arena *a) {
         json_object_set_new(j, "requestBody", request_body(r, a));
     }
     json_object_set_new(responses, "2XX", response("It went well.", success_content(r, a)));
+    if (may_be_job(r)) {
+        json_object_set_new(responses, "202",
+                            response("The work goes on as a job, see Location.",
+                                     content("application/json", schema_ref("Job", a))));
+    }
     json_object_set_new(responses, "default",
                         response("It did not; code says why.",
                                  content("application/problem+json", schema_ref("Problem", a))));

@@ -50,6 +50,20 @@ static struct str hash_sql(const struct ice_schema *s, int64_t sum, struct arena
     return arena_str(a, buf_str(&sql));
 }
 
+// All columns, and each row summed on its way: in the first column, because a condition might be
+// looked at before the one that leaves deleted rows out.
+static struct str summed_sql(const struct ice_schema *s, int64_t sum, struct arena *a) {
+    DEFER(buf_release) struct buf sql = BUF(64U << 20);
+    const struct str first = sql_ident(s->fields[0].name, a);
+    buf_printf(&sql, "CASE WHEN " STR_FMT " THEN " STR_FMT " END AS " STR_FMT,
+               STR_ARG(hash_sql(s, sum, a)), STR_ARG(first), STR_ARG(first));
+    for (size_t i = 1; i < s->field_count; i++) {
+        buf_printf(&sql, ", " STR_FMT, STR_ARG(sql_ident(s->fields[i].name, a)));
+    }
+    CHECK(!sql.overflow);
+    return arena_str(a, buf_str(&sql));
+}
+
 static struct str order_sql(const struct upkeep_compact *r, struct arena *a) {
     DEFER(buf_release) struct buf sql = BUF(1U << 20);
     for (size_t i = 0; i < r->cluster_count; i++) {
@@ -71,9 +85,9 @@ static enum err_code stage(struct attempt *at, const char *folder, struct engine
     const struct table_scan scan = table_scan_of(c->engine.engine, files, at->bin->count, a);
     const int64_t sum = engine_sum_begin(c->engine.engine);
     const struct table_stage_source source = {
-        .select = arena_printf(a, "SELECT * FROM (" STR_FMT ") WHERE " STR_FMT STR_FMT,
+        .select = arena_printf(a, "SELECT " STR_FMT " FROM (" STR_FMT ")" STR_FMT,
+                               STR_ARG(summed_sql(at->pin->schema, sum, a)),
                                STR_ARG(table_scan_sql(at->pin, &scan, a)),
-                               STR_ARG(hash_sql(at->pin->schema, sum, a)),
                                STR_ARG(order_sql(c->request, a))),
         .schema = at->pin->schema,
         .folder = folder,

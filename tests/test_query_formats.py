@@ -569,6 +569,7 @@ def test_a_row_past_every_bound_is_an_error_that_says_so(t):
     for accept in ("application/json", NDJSON, ARROW):
         answer = t.query("SELECT repeat('x', 100000000) AS v", accept=accept)
         assert answer.status_code == 413 and "one row" in answer.json()["detail"]
+        assert answer.headers["X-Request-Id"] and answer.headers["Cache-Control"] == "no-store"
 
 
 def test_lists_that_begin_in_the_middle_of_a_chunk(t):

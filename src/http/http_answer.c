@@ -93,7 +93,11 @@ void http_answer_stream(struct http_request *r, int status, const char *content_
     a->streamed = true;
     struct err err = ERR_NONE;
     if (pull(r->conn, &err) != ERR_OK) {
+        const struct http_answer before = *a;
         http_answer_reset(r->conn);
+        a->headers = before.headers; // they are the request's, whatever its answer is
+        a->header_count = before.header_count;
+        a->header_cap = before.header_cap;
         http_refuse(r->conn, &err, 0);
     } else if (a->last) {
         a->streamed = false;

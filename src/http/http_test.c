@@ -148,6 +148,7 @@ static void on_handle(void *ctx, struct http_request *r) {
         x->pieces_max = query_number(r, "pieces", 3);
         x->fail_at = query_number(r, "fail_at", -1);
         http_on_cancel(r, note_cancel, x);
+        http_set_header(r, "X-Request-Id", STR("the-request"));
         http_answer_stream(r, 200, text_plain, (struct http_stream){x, next_piece});
     } else if (str_is(r->path, "/slow")) {
         http_on_cancel(r, note_cancel, x);
@@ -509,6 +510,7 @@ static void a_stream_that_fails_is_a_problem_or_cut(void **state) {
     const struct str first = ask(STR("GET /stream?fail_at=0 HTTP/1.1\r\n" HEAD "\r\n"), &a);
     assert_int_equal(status_of(first), 422);
     assert_true(str_is(body_of(first), "sql_error"));
+    assert_true(has(first, "X-Request-Id: the-request\r\n"));
     const struct str later = ask(STR("GET /stream?fail_at=2 HTTP/1.1\r\n" HEAD "\r\n"), &a);
     assert_int_equal(status_of(later), 200);
     assert_true(has(later, "piece 1\n"));

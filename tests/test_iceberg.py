@@ -344,6 +344,65 @@ def test_a_table_whose_rows_all_went(t, reader):
     assert check(t, reader, "gone")[0] == 1
 
 
+# Rows that are changed by statements, columns that are changed by command
+
+def test_statements_that_write(t, reader):
+    t.ingest("source", "k,v\n" + "".join(f"{i},{i * 1.5}\n" for i in range(40)))
+    for sql in ("CREATE TABLE written AS SELECT k, v, 'row ' || k AS s FROM source WHERE k < 30",
+                "INSERT INTO written SELECT k, v, NULL FROM source WHERE k >= 30",
+                "UPDATE written SET v = v + 1000, s = 'changed' WHERE k % 3 = 0",
+                "DELETE FROM written WHERE k % 5 = 0"):
+        answer = t.query(sql)
+        assert answer.status_code in (200, 201), answer.text
+    rows, m = check(t, reader, "written")
+    assert rows == 32
+    for snapshot in m["snapshots"]:
+        compare(t, reader, "written", "k", f"AT (VERSION => {snapshot['snapshot-id']})", snapshot["snapshot-id"])
+
+
+def test_columns_that_are_renamed_dropped_added_and_widened(t, reader, engine, tmp_path):
+    t.ingest("columns", engine.parquet("SELECT i::INTEGER AS k, i::INTEGER AS n, 'x' || i AS old, i::DOUBLE AS gone "
+                                       "FROM range(10) r(i)", tmp_path / "columns.parquet"))
+    changes = [{"op": "rename", "name": "old", "to": "new"}, {"op": "drop", "name": "gone"},
+               {"op": "widen", "name": "n", "type": "BIGINT"}, {"op": "add", "name": "extra", "type": "DECIMAL(6,2)"}]
+    answer = t.post("/catalog/datasets/by-name/columns/columns", json={"changes": changes})
+    assert answer.status_code == 200, answer.text
+    t.ingest("columns", engine.parquet("SELECT 10::INTEGER AS k, 9999999999 AS n, 'y' AS new, 1.25::DECIMAL(6,2) AS extra",
+                                       tmp_path / "more.parquet"), mode="append")
+    # A name that was used before is another column now.
+    changes = [{"op": "add", "name": "gone", "type": "VARCHAR"}]
+    assert t.post("/catalog/datasets/by-name/columns/columns", json={"changes": changes}).status_code == 200
+    rows, m = check(t, reader, "columns")
+    assert rows == 11
+    first, last = m["schemas"][0], next(s for s in m["schemas"] if s["schema-id"] == m["current-schema-id"])
+    ids = {f["name"]: f["id"] for f in first["fields"]}
+    now = {f["name"]: f["id"] for f in last["fields"]}
+    assert now["new"] == ids["old"] and now["n"] == ids["n"] and now["gone"] not in ids.values()
+    assert t.value("SELECT count(gone) FROM columns") == 0
+
+
+# Files that are written again
+
+def test_compaction_changes_no_row(t, reader):
+    t.ingest("compacted", "k,v\n" + "".join(f"{i},v{i}\n" for i in range(200)))
+    for n in range(1, 6):
+        t.ingest("compacted", "k,v\n" + "".join(f"{n * 1000 + i},w{i}\n" for i in range(20)), mode="append")
+    delta(t, "compacted", "upsert", [{"k": i, "v": f"u{i}"} for i in range(0, 100, 3)])
+    delta(t, "compacted", "delete", [{"k": i} for i in range(150, 1010)])
+    compare(t, reader, "compacted", "k")
+    before = t.sql("SELECT * FROM compacted ORDER BY k", rows_max=10000)
+    answer = t.post("/query/compact", json={"dataset": "compacted", "deletes_share": 0})
+    assert answer.status_code == 200, answer.text
+    rows, m = check(t, reader, "compacted")
+    assert rows == len(before) and t.sql("SELECT * FROM compacted ORDER BY k", rows_max=10000) == before
+    data, deletes = iceberg.read_snapshot(m, m["snapshots"][-1])
+    assert len(data) == 1 and not deletes and m["snapshots"][-1]["summary"]["operation"] == "replace"
+    for snapshot in m["snapshots"]:
+        compare(t, reader, "compacted", "k", f"AT (VERSION => {snapshot['snapshot-id']})", snapshot["snapshot-id"])
+    delta(t, "compacted", "upsert", [{"k": 1, "v": "after"}])
+    assert check(t, reader, "compacted")[0] == rows
+
+
 # Other servers, other times
 
 def test_what_was_written_before_a_restart_goes_on_after_it(tmp_path, reader):

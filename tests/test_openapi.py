@@ -85,6 +85,7 @@ def use_every_route(call):
     call("listDatasets")
     call("listDatasets", params={"limit": 1})
     call("showDataset", "cities")
+    call("alterColumns", "other", json={"changes": [{"op": "add", "name": "b", "type": "VARCHAR"}], "reason": "wider"})
     call("renameDataset", "other", json={"to": "another"}, params={"reason": "better"})
     call("dropDataset", "another", params={"reason": "done with it"})
 
@@ -94,6 +95,10 @@ def use_every_route(call):
     call("querySql", json={"sql": "SELECT * FROM cities AT (VERSION => 1)", "format": "arrays", "big_numbers": "string"})
     call("querySql", json={"sql": "SELECT * FROM cities", "rows_max": 1})
     call("querySql", data="SELECT 1 AS one", headers={"Content-Type": "text/plain"})
+    for sql in ("CREATE TABLE written AS SELECT * FROM cities", "INSERT INTO written VALUES (9, 'Ely')",
+                "UPDATE written SET city = 'Elko' WHERE id = 9", "ALTER TABLE written ADD COLUMN zip INTEGER",
+                "DELETE FROM written WHERE id = 9", "DROP TABLE written"):
+        call("querySql", json={"sql": sql, "reason": "an example"})
     slow = {"sql": "SELECT * FROM range(3000000000)"}
     with call.server.post("/query/sql", json=slow, stream=True, headers={"Accept": "text/csv"}) as answer:
         [query] = call("listQueries")["queries"]
@@ -261,12 +266,13 @@ def request(calls, method, path, **more):
 
 
 def test_problems_are_what_the_document_says(calls):
+    bodies = {name: body for name, _, body in calls.answers if body is not None}
     for method, path, operation in each(calls.document):
         is_problem(calls, request(calls, method, path, params={"nosuch": "1"}), operation, "invalid_argument")
         if operation.get("security") != []:
             is_problem(calls, request(calls, method, path, headers={"Authorization": None}), operation, "unauthenticated")
         if "{" in path and "{service}" not in path:
-            answer = request(calls, method, path, json={"to": "y"} if "requestBody" in operation else None)
+            answer = request(calls, method, path, json=bodies.get(operation["operationId"]))
             is_problem(calls, answer, operation, "not_found")
     for name, late in TOO_LATE.items():
         method, path, operation = calls.operations[name]
@@ -274,18 +280,15 @@ def test_problems_are_what_the_document_says(calls):
 
 
 def test_parameters_have_the_type_that_the_document_says(calls):
+    bodies = {name: body for name, _, body in calls.answers if body is not None}
     for method, path, operation in each(calls.document):
         for parameter in operation["parameters"]:
             kind, name = parameter["schema"]["type"], parameter["name"]
-            if kind in ("integer", "boolean") and parameter["in"] in ("query", "header"):
+            if kind in ("integer", "boolean") and path != "/ingest/delta":  # where they are those of a file
+                more = {"params": {"dataset": "x"}} if path == "/ingest/file" else {"json": bodies.get(operation["operationId"])}
                 where = "params" if parameter["in"] == "query" else "headers"
-                body = {} if "requestBody" not in operation else {"data": "SELECT 1" if path == "/query/sql" else "a\n1\n"}
-                headers = {"Content-Type": "text/csv" if path.startswith("/ingest") else "text/plain"} if body else {}
-                if path == "/ingest/delta" or path == "/query/compact" or "rename" in path or path == "/auth/tokens":
-                    continue  # other bodies
-                more = {"headers": headers, "params": {"dataset": "x"} if path.startswith("/ingest/f") else {}}
-                more[where] = {**more[where], name: "x y"}
-                body = is_problem(calls, request(calls, method, path, **more, **body), operation, "invalid_argument")
+                more[where] = {**more.get(where, {}), name: "x y"}
+                body = is_problem(calls, request(calls, method, path, **more), operation, "invalid_argument")
                 assert name in body["detail"]
 
 

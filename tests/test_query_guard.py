@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import re
 import threading
 
 import pytest
 import requests
 from conftest import Server, wait_until
 
-CORPUS = pathlib.Path(__file__).resolve().parent.parent / "src" / "guard" / "guard_hostile.txt"
+GUARD = pathlib.Path(__file__).resolve().parent.parent / "src" / "guard"
+WRITES = re.compile("(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|CREATE (OR REPLACE )?TABLE|ALTER TABLE|DROP TABLE)\\b", re.IGNORECASE)
 CANARY = "canary-7c1e5b"
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3"
 
@@ -96,33 +98,38 @@ def test_what_reaches_past_the_datasets_is_refused_with_its_place(t, folder, mar
     "COPY visits TO '{f}/out.csv'", "COPY (SELECT 1) TO '{f}/out.csv'", "EXPORT DATABASE '{f}/out'", "ATTACH '{f}/out.db' AS x",
     "INSTALL httpfs", "LOAD httpfs", "SET threads = 1", "SET GLOBAL enable_external_access = true", "RESET threads",
     "PRAGMA database_list", "PRAGMA enable_profiling", "CALL pragma_version()", "USE memory", "CHECKPOINT", "BEGIN", "VACUUM",
-    "CREATE TABLE x AS SELECT 1", "CREATE SECRET (TYPE s3)", "CREATE MACRO f(x) AS x", "INSERT INTO visits VALUES ('x', 1)",
-    "UPDATE visits SET n = 0", "DELETE FROM visits", "DROP TABLE visits", "ALTER TABLE visits RENAME TO x", "TRUNCATE visits",
+    "CREATE SECRET (TYPE s3)", "CREATE MACRO f(x) AS x", "CREATE VIEW v AS SELECT 1", "CREATE SCHEMA s", "DROP SCHEMA main",
+    "CREATE TABLE x AS SELECT * FROM '{f}/secret.csv'", "INSERT INTO visits SELECT b, a FROM read_csv('{f}/secret.csv')",
+    "UPDATE visits SET city = getenv('HOME')", "UPDATE visits SET n = 0 WHERE city = (SELECT b FROM '{f}/secret.csv')",
+    "DELETE FROM visits WHERE city IN (SELECT current_setting('threads'))", "DROP TABLE system.journal",
+    "INSERT INTO system.journal VALUES (1)", "DELETE FROM __raw__visits", "ALTER TABLE visits ADD COLUMN x TEXT DEFAULT getenv('HOME')",
     "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "SHOW TABLES", "DESCRIBE visits", "SUMMARIZE visits", "PREPARE p AS SELECT 1",
     "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE visits", "SELECT 1;;SELECT 2", "SELECT 1 INTO OUTFILE 'x'", "", " ", ";", "-- x",
     "SELECT ?", "SELECT $1", "SELECT $name",
 ])
-def test_what_is_not_one_select_is_refused(t, folder, sql):
+def test_what_is_neither_a_query_nor_a_change_of_rows_is_refused(t, folder, sql):
     answer = t.query(sql.format(f=folder))
     assert answer.status_code in (400, 422) and answer.json()["code"] in ("statement_refused", "sql_error"), answer.text
     assert sorted(os.listdir(folder)) == ["secret.csv", "secret.json"]
     assert t.value("SELECT sum(n) FROM visits") == 4
 
 
-def test_no_statement_of_the_hostile_corpus_is_answered(t):
+@pytest.mark.parametrize("corpus", ["guard_hostile.txt", "guard_change_hostile.txt"])
+def test_no_statement_of_a_hostile_corpus_is_carried_out(t, corpus):
     section, passed, lines = "", [], 0
-    for line in CORPUS.read_text().splitlines():
+    before = t.get("/journal?limit=1").json()["entries"][0]["seq"]
+    for line in (GUARD / corpus).read_text().splitlines():
         if line.startswith("# "):
             section = line
-        elif line.strip():
+        elif line.strip() and (corpus != "guard_hostile.txt" or not WRITES.match(line)):  # not asked of those in the first
             lines += 1
             answer = t.query(line)
             body = answer.json()
-            wanted = {"statement_refused"} | ({"sql_error"} if "(syntax)" in section else set())
+            wanted = {"statement_refused"} | ({"sql_error"} if "(syntax)" in section or "change" in corpus else set())
             if answer.status_code != 422 or body["code"] not in wanted or not body["detail"]:
                 passed.append((section, line, answer.text))
-    assert lines > 400 and not passed, passed[:5]
-    assert t.value("SELECT count(*) FROM visits") == 1
+    assert lines > 100 and not passed, passed[:5]
+    assert t.get("/journal?limit=1").json()["entries"][0]["seq"] == before
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"])

@@ -98,6 +98,29 @@ def test_deleted_rows_can_be_seen_until_their_file_goes(t):
     assert t.value("SELECT count(*) FROM __raw__ghosts") == 0
 
 
+def test_a_statement_sent_twice_under_one_key_is_done_once(t):
+    write(t, "CREATE TABLE once AS SELECT 1 AS a")
+    key = {"Idempotency-Key": "once-1"}
+    first = write(t, "INSERT INTO once VALUES (2), (3)", headers=key)
+    again = write(t, "INSERT INTO once VALUES (2), (3)", headers=key)
+    assert (first["replayed"], again["replayed"]) == (False, True)
+    assert (again["rows_affected"], again["snapshot"], again["rows"]) == (2, first["snapshot"], [{"rows_affected": 2}])
+    problem(t.query("INSERT INTO once VALUES (4)", headers=key), 409, "conflict")
+    assert not write(t, "INSERT INTO once VALUES (2), (3)", headers={"Idempotency-Key": "once-2"})["replayed"]
+    assert t.value("SELECT count(*) FROM once") == 5
+    problem(t.query("DROP TABLE once", headers=key), 400, "invalid_argument")
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(t.query("UPDATE once SET a = a + 1", headers={"Idempotency-Key": "once-3"})))
+               for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [a.status_code for a in answers] == [200] * 6, [a.text for a in answers]
+    assert sorted(a.json()["replayed"] for a in answers) == [False] + [True] * 5
+    assert t.value("SELECT sum(a) FROM once") == 16
+
+
 # Refusals
 
 def test_hostile_statements_are_refused_and_do_nothing(t):

@@ -209,6 +209,7 @@ static void frame_change(struct answer *an, struct buf *out) {
     } else {
         buf_add_cstr(out, "null");
     }
+    buf_printf(out, ",\"replayed\":%s", change->replayed ? "true" : "false");
 }
 
 static void frame_head(struct answer *an, struct buf *out) {
@@ -353,6 +354,7 @@ enum err_code query_sql(struct call *c, struct err *err) {
                               .principal = c->token.principal,
                               .rights = api_rights(c),
                               .reason = r.reason};
+    (void)http_header(c->http, "Idempotency-Key", &q.idempotency_key);
     c->state = an;
     c->release = answer_release;
     http_on_cancel(c->http, request_cancel, an);

@@ -205,6 +205,7 @@ static struct query *query_new(struct queries *s, const struct query_request *r,
     q->principal = r->principal;
     q->rights = r->rights;
     q->reason = r->reason;
+    q->idempotency_key = r->idempotency_key;
     q->sql = r->sql;
     q->start_us = clock_mono_us();
     q->wall_us = clock_wall_us();

@@ -44,6 +44,9 @@ struct query_request {
     struct str principal;
     unsigned rights;   // enum query_right
     struct str reason; // why, for the journal; may be empty
+    // INSERT, UPDATE and DELETE: of two requests with one key the second is answered as the first
+    // was, see catalog_idempotency. Empty: none.
+    struct str idempotency_key;
 };
 
 struct query_snapshot {
@@ -66,6 +69,7 @@ struct query_change {
     struct str dataset;
     int64_t rows;        // that came, were changed or went
     int64_t snapshot_id; // 0: none was made
+    bool replayed;       // it was done by an earlier request with this key
 };
 const struct query_change *query_change(const struct query *q);
 // Phases so far, microseconds: for Server-Timing.

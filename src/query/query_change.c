@@ -4,16 +4,18 @@
 // quicker. They are held as a temporary table of the session, tarn_change, whose columns go by
 // number, so that an expression is evaluated once, whatever is then done with its value.
 
+#include "base/hash.h"
 #include "query/query_int.h"
 #include "table/table_types.h"
 
-#define CREATE_ATTEMPTS 8
+#define CREATE_ATTEMPTS 64
 #define SQL_BYTES (256U << 20)
 
 struct change {
     struct query *query;
     const struct guard_change *guard;
     struct arena *arena;
+    struct str target; // the dataset's own name
 };
 
 static struct catalog_author author(const struct change *c) {
@@ -22,7 +24,8 @@ static struct catalog_author author(const struct change *c) {
                                    .reason = c->query->reason};
 }
 
-static void done(struct change *c, struct str dataset, int64_t rows, int64_t snapshot_id) {
+static struct query_change *done(struct change *c, struct str dataset, int64_t rows,
+                                 int64_t snapshot_id) {
     struct query_change *ret = arena_alloc(c->arena, sizeof(*ret));
     const struct str action = str_from(c->guard->action);
     *ret = (struct query_change){.statement = str_slice(action, strlen("sql."), action.len),
@@ -30,6 +33,7 @@ static void done(struct change *c, struct str dataset, int64_t rows, int64_t sna
                                  .rows = rows,
                                  .snapshot_id = snapshot_id};
     c->query->change = ret;
+    return ret;
 }
 
 static enum err_code at(struct err *err, const struct guard_name *name) {
@@ -53,6 +57,49 @@ static enum err_code run(struct change *c, struct str sql, struct err *err) {
         query_locate_error(c->query, err);
     }
     return code;
+}
+
+// ---- Requests that come twice
+
+static struct catalog_idempotency idempotency(const struct change *c, const json_t *outcome) {
+    return (struct catalog_idempotency){.principal = c->query->principal,
+                                        .key = c->query->idempotency_key,
+                                        .request_sha256 =
+                                            hex_sha256(sha256(c->query->sql), c->arena),
+                                        .outcome = outcome};
+}
+
+// Has an earlier request done it? Then query->change is set.
+static enum err_code replay(struct change *c, struct err *err) {
+    DEFER(json_decrefp) json_t *outcome = NULL;
+    const struct catalog_idempotency i = idempotency(c, NULL);
+    int64_t rows = 0;
+    int64_t snapshot_id = 0;
+    if (i.key.len == 0) {
+        return ERR_OK;
+    }
+    TRY(catalog_idempotency_find(tables_catalog(c->query->service->tables), &i, &outcome, err));
+    if (outcome != NULL) {
+        (void)json_get_i64(outcome, "rows", &rows);
+        (void)json_get_i64(outcome, "snapshot_id", &snapshot_id);
+        done(c, c->target, rows, snapshot_id)->replayed = true;
+    }
+    return ERR_OK;
+}
+
+static json_t *keep_outcome(void *ctx, const struct table_delta_done *d) {
+    const struct change *c = ctx;
+    DEFER(json_decrefp) json_t *outcome = json_object();
+    const bool removes = c->guard->kind == GUARD_DELETE;
+    if (c->query->idempotency_key.len == 0) {
+        return NULL;
+    }
+    json_object_set_new(outcome, "rows", json_integer(removes ? d->removed : d->added));
+    json_object_set_new(outcome, "snapshot_id", json_integer(d->snapshot_id));
+    const struct catalog_idempotency i = idempotency(c, outcome);
+    json_t *changes = json_array();
+    catalog_idempotency_changes(tables_catalog(c->query->service->tables), &i, changes);
+    return changes;
 }
 
 // ---- Columns
@@ -337,6 +384,10 @@ static enum err_code places(void *ctx, const struct table_pin *base, struct aren
     struct change *c = ctx;
     (void)a; // the query's
     *ret = (struct table_change_sql){0};
+    TRY(replay(c, err)); // the one that was quicker may have been the same request
+    if (c->query->change != NULL) {
+        return err_set(err, ERR_CONFLICT, "the statement was carried out already");
+    }
     switch (c->guard->kind) {
     case GUARD_INSERT:
         return insert_rows(c, base, ret, err);
@@ -366,19 +417,27 @@ static enum err_code change_rows(struct change *c, struct err *err) {
     struct catalog_dataset target;
     struct table_delta_done end;
     TRY(find_target(c, &target, err));
+    c->target = target.name;
+    TRY(replay(c, err));
+    if (c->query->change != NULL) {
+        return ERR_OK;
+    }
     const struct table_delta d = {.dataset = target.name,
                                   .mode = TABLE_DELTA_CHANGE,
                                   .places = places,
+                                  .extras = keep_outcome,
                                   .ctx = c,
                                   .who = author(c),
                                   .session = c->query->session};
     const enum err_code code = table_delta(c->query->service->tables, &d, c->arena, &end, err);
     drop_temporary(c->query->session);
-    if (code != ERR_OK) {
-        return code;
+    if (code != ERR_OK && c->query->change != NULL) {
+        *err = ERR_NONE;
+        return ERR_OK;
     }
-    done(c, end.dataset.name, c->guard->kind == GUARD_DELETE ? end.removed : end.added,
-         end.snapshot_id);
+    TRY(code);
+    (void)done(c, end.dataset.name, c->guard->kind == GUARD_DELETE ? end.removed : end.added,
+               end.snapshot_id);
     return ERR_OK;
 }
 
@@ -418,7 +477,7 @@ static enum err_code create_once(struct change *c, const struct catalog_dataset 
         query_locate_error(c->query, err);
         return code;
     }
-    done(c, written.dataset.name, written.rows, written.dataset.snapshot_id);
+    (void)done(c, written.dataset.name, written.rows, written.dataset.snapshot_id);
     return ERR_OK;
 }
 
@@ -430,7 +489,7 @@ static enum err_code create(struct change *c, struct err *err) {
     }
     const bool exists = find_target(c, &there, &missing) == ERR_OK;
     if (exists && c->guard->lenient) {
-        done(c, there.name, 0, 0);
+        (void)done(c, there.name, 0, 0);
         return ERR_OK;
     }
     if (exists && !c->guard->replace) {
@@ -456,12 +515,12 @@ static enum err_code drop(struct change *c, struct err *err) {
     const enum err_code code = find_target(c, &target, err);
     if (code == ERR_NOT_FOUND && c->guard->lenient) {
         *err = ERR_NONE;
-        done(c, c->guard->target.text, 0, 0);
+        (void)done(c, c->guard->target.text, 0, 0);
         return ERR_OK;
     }
     TRY(code);
     TRY(table_drop(c->query->service->tables, target.name, &who, &seq, err));
-    done(c, target.name, target.rows, 0);
+    (void)done(c, target.name, target.rows, 0);
     return ERR_OK;
 }
 
@@ -476,7 +535,7 @@ static enum err_code rename_table(struct change *c, const struct catalog_dataset
                                &version, err) != ERR_OK) {
         return at(err, to);
     }
-    done(c, to->text, 0, 0);
+    (void)done(c, to->text, 0, 0);
     return ERR_OK;
 }
 
@@ -500,7 +559,7 @@ static enum err_code alter_columns(struct change *c, const struct catalog_datase
     const struct table_alter r = {
         .dataset = target->name, .changes = changes, .count = g->alter_count, .who = author(c)};
     TRY(table_alter(c->query->service->tables, &r, c->arena, &altered, err));
-    done(c, altered.dataset.name, 0, 0);
+    (void)done(c, altered.dataset.name, 0, 0);
     return ERR_OK;
 }
 
@@ -509,7 +568,7 @@ static enum err_code alter(struct change *c, struct err *err) {
     const enum err_code code = find_target(c, &target, err);
     if (code == ERR_NOT_FOUND && c->guard->lenient) {
         *err = ERR_NONE;
-        done(c, c->guard->target.text, 0, 0);
+        (void)done(c, c->guard->target.text, 0, 0);
         return ERR_OK;
     }
     TRY(code);
@@ -519,6 +578,13 @@ static enum err_code alter(struct change *c, struct err *err) {
 
 enum err_code query_change_run(struct query *q, const struct guard_change *g, struct err *err) {
     struct change c = {.query = q, .guard = g, .arena = q->arena};
+    const bool of_rows =
+        g->kind == GUARD_INSERT || g->kind == GUARD_UPDATE || g->kind == GUARD_DELETE;
+    if (q->idempotency_key.len > 0 && !of_rows) {
+        return err_set(err, ERR_INVALID,
+                       "an Idempotency-Key is for INSERT, UPDATE and DELETE: other statements may "
+                       "be sent again with IF EXISTS or IF NOT EXISTS");
+    }
     switch (g->kind) {
     case GUARD_INSERT:
     case GUARD_UPDATE:

@@ -14,7 +14,7 @@ struct query {
     struct queries *service;
     struct query *prev, *next; // in the service's list, under its lock
     struct arena *arena;
-    struct str id, principal, sql, reason;
+    struct str id, principal, sql, reason, idempotency_key;
     unsigned rights;
     enum query_state state;  // under the service's lock
     bool cancelled;          // under the service's lock

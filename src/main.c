@@ -177,6 +177,13 @@ static const struct command commands[] = {
      "stay as they are, and older versions keep their columns.\n\n"
      "  tarn alter visits --add 'note=VARCHAR' --rename city=town --widen visitors=BIGINT",
      alter_options, COMMAND_CLIENT, 1, 1, cli_alter},
+    {"cache pin", "NAME...", "Hold datasets in memory.",
+     "They stay until they are evicted, and follow what is committed.", NULL, COMMAND_CLIENT, 1,
+     COMMAND_MANY, cli_cache_pin},
+    {"cache evict", "[NAME...]", "Take datasets out of memory; without a name, all.", "", NULL,
+     COMMAND_CLIENT, 0, COMMAND_MANY, cli_cache_evict},
+    {"cache stats", "", "List what is in memory, and how often it served.", "", list_options,
+     COMMAND_CLIENT, 0, 0, cli_cache_stats},
     {"token create", "PRINCIPAL", "Make a token and print it.",
      "The token goes to standard output and is shown only this once.\n\n"
      "  tarn token create nightly-job --expires 30d >job.token",

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
+#include "hot/hot.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "jobs/jobs.h"
@@ -22,6 +23,7 @@ struct api {
     struct engine *engine;
     struct catalog *catalog;
     struct tables *tables;
+    struct hot *hot;
     struct ingest *ingest;
     struct queries *queries;
     struct jobs *jobs;
@@ -130,6 +132,9 @@ enum err_code ingest_rejects(struct call *c, struct err *err);
 enum err_code query_sql(struct call *c, struct err *err);
 enum err_code query_running(struct call *c, struct err *err);
 enum err_code query_stop(struct call *c, struct err *err);
+enum err_code cache_pin(struct call *c, struct err *err);
+enum err_code cache_evict(struct call *c, struct err *err);
+enum err_code cache_stats(struct call *c, struct err *err);
 enum err_code token_make(struct call *c, struct err *err);
 enum err_code token_list(struct call *c, struct err *err);
 enum err_code token_revoke(struct call *c, struct err *err);

@@ -68,6 +68,14 @@ static void open_jobs(struct api *api, const struct upkeep_options *u) {
     api->upkeep = upkeep_new(api->tables, u);
 }
 
+static void open_hot(struct api *api) {
+    const struct config *c = api->config;
+    const int64_t half = MIN(engine_memory_bytes(api->engine) / 2, c->hot_bytes_max);
+    const struct hot_options o = {.bytes_max = c->hot_bytes > 0 ? c->hot_bytes : half,
+                                  .asks = c->hot_asks};
+    api->hot = hot_new(api->tables, api->engine, &o);
+}
+
 static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
     const struct config *c = api->config;
     struct tables_options t = {.target_bytes = c->ingest_target_file,
@@ -77,7 +85,10 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     TRY(open_engine(api, a, err));
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
-    TRY(queries_open(c, api->tables, api->engine, &api->queries, err));
+    open_hot(api);
+    const struct queries_parts q = {
+        .tables = api->tables, .hot = api->hot, .engine = api->engine};
+    TRY(queries_open(c, &q, &api->queries, err));
     const struct upkeep_options u = {.cache =
                                          arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data)),
                                      .memory_bytes = c->upkeep_memory,
@@ -93,6 +104,7 @@ static void close_parts(struct api *api) {
     jobs_close(api->jobs);
     upkeep_free(api->upkeep);
     queries_close(api->queries);
+    hot_close(api->hot);
     ingest_close(api->ingest);
     tables_free(api->tables);
     engine_close(api->engine);

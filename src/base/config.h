@@ -41,6 +41,9 @@
     X(query, rows_max, count, "10000", 1, 1000000000, "Rows of an answer unless more are asked.")  \
     X(query, sql_max, size, "256K", 64, 4194304, "Bytes of a statement.")                          \
     X(query, log_sql, flag, "false", 0, 1, "Write the SQL text into the log.")                     \
+    X(hot, bytes, size, "0", 0, 1099511627776000, "Hot cache; 0: half of the engine's memory.")    \
+    X(hot, bytes_max, size, "16G", 0, 1099511627776000, "What that half is at most.")              \
+    X(hot, asks, count, "3", 0, 1000000, "Queries soon after each other that load a dataset.")     \
     X(ingest, running_max, count, "2", 1, 100, "Ingests that run at once.")                        \
     X(ingest, unpacked_max, size, "256G", 1048576, 1099511627776000, "Bytes after unpacking.")     \
     X(ingest, target_file, size, "256M", 1048576, 4294967296, "Aimed size of a data file.")        \

@@ -45,7 +45,14 @@
     X(queries_waiting, gauge, "Queries waiting for a place.")                                      \
     X(queries_turned_away, counter, "Queries refused because too many were waiting.")              \
     X(files_scanned, counter, "Data files that scans had to read.")                                \
-    X(files_pruned, counter, "Data files that manifest bounds excluded.")
+    X(files_pruned, counter, "Data files that manifest bounds excluded.")                          \
+    X(hot_hits, counter, "Scans that read memory alone.")                                          \
+    X(hot_misses, counter, "Scans that read Parquet files.")                                       \
+    X(hot_loads, counter, "Times that a dataset's files were brought into memory.")                \
+    X(hot_load_failures, counter, "Times that this failed.")                                       \
+    X(hot_evictions, counter, "Datasets that left memory to make room, or were evicted.")          \
+    X(hot_bytes, gauge, "Bytes of data files in memory.")                                          \
+    X(hot_rows, gauge, "Rows of data files in memory.")
 
 #define X(name, kind, help) COUNTER_##name,
 enum counter { COUNTERS(X) COUNTER_COUNT };

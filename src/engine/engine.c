@@ -42,9 +42,13 @@ static enum err_code set(duckdb_config c, const char *name, const char *value, s
     return ERR_OK;
 }
 
+static int64_t memory_of(const struct engine_options *o) {
+    return o->memory_bytes > 0 ? o->memory_bytes : memory_default();
+}
+
 static enum err_code configure(const struct engine_options *o, duckdb_config c, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
-    const int64_t memory = o->memory_bytes > 0 ? o->memory_bytes : memory_default();
+    const int64_t memory = memory_of(o);
     TRY(set(c, "memory_limit", arena_printf(&a, "%lldB", (long long)memory).ptr, err));
     if (o->threads > 0) {
         TRY(set(c, "threads", arena_printf(&a, "%d", o->threads).ptr, err));
@@ -87,6 +91,7 @@ enum err_code engine_open(const struct engine_options *o, struct engine **ret, s
     TRY(open_instance(o, &db, err));
     struct engine *e = xcalloc(1, sizeof(*e));
     e->db = db;
+    e->memory_bytes = memory_of(o);
     CHECK(pthread_mutex_init(&e->lock, NULL) == 0);
     threads_cond_init(&e->wake);
     enum err_code code = engine_live_open(e, err);
@@ -126,6 +131,10 @@ void engine_close(struct engine *e) {
     pthread_cond_destroy(&e->wake);
     pthread_mutex_destroy(&e->lock);
     free(e);
+}
+
+int64_t engine_memory_bytes(const struct engine *e) {
+    return e->memory_bytes;
 }
 
 const char *engine_version(void) {

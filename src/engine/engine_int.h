@@ -13,6 +13,7 @@ struct sums;
 
 struct engine {
     duckdb_database db;
+    int64_t memory_bytes;
     pthread_mutex_t lock;     // guards everything below
     pthread_cond_t wake;      // for the watcher
     struct session *sessions; // all that are open

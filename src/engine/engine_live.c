@@ -1,4 +1,4 @@
-// tarn_live(): the rows of a scan without those that were deleted.
+// tarn_live() and tarn_placed(): the rows of a scan without those that were deleted.
 //
 // A scan's bitmaps are registered under a number for as long as its statement runs. The function
 // finds them once for each chunk of 2048 rows; then a row costs a load and a shift. Its arguments
@@ -97,6 +97,50 @@ static void live_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb
     }
 }
 
+// The file that has the row, or NULL. Files are sorted by where they start.
+static const struct engine_live_file *placed_find(const struct engine_live_file *files,
+                                                  size_t count, uint64_t row) {
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (files[middle].start <= row) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const struct engine_live_file *f = low > 0 ? &files[low - 1] : NULL;
+    return f != NULL && row - f->start < f->rows ? f : NULL;
+}
+
+static void placed_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+    struct engine *e = duckdb_scalar_function_get_extra_info(info);
+    const size_t rows = duckdb_data_chunk_get_size(input);
+    const int64_t *key = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
+    const int64_t *count = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
+    const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 2));
+    bool *out = duckdb_vector_get_data(output);
+    struct live_scan scan;
+    if (rows == 0) {
+        return;
+    }
+    const size_t first = (size_t)key[0] & ((1U << FILE_BITS) - 1);
+    if (!find(e->live, key[0] >> FILE_BITS, &scan) || first > scan.count ||
+        (size_t)count[0] > scan.count - first) {
+        duckdb_scalar_function_set_error(info, "tarn_placed: no such scan");
+        return;
+    }
+    const struct engine_live_file *f = NULL;
+    for (size_t i = 0; i < rows; i++) {
+        const uint64_t at = (uint64_t)row[i];
+        if (f == NULL || at < f->start || at - f->start >= f->rows) {
+            f = placed_find(scan.files + first, (size_t)count[0], at);
+        }
+        out[i] = f != NULL && is_live(f, at - f->start);
+    }
+}
+
 static void logical_typep(duckdb_logical_type *t) {
     duckdb_destroy_logical_type(t);
 }
@@ -106,27 +150,34 @@ static void add_parameter(duckdb_scalar_function f, duckdb_type type) {
     duckdb_scalar_function_add_parameter(f, t);
 }
 
+static enum err_code add_function(struct engine *e, struct session *s, const char *name,
+                                  duckdb_type second, duckdb_scalar_function_t fn,
+                                  struct err *err) {
+    DEFER(duckdb_destroy_scalar_function)
+    duckdb_scalar_function f = duckdb_create_scalar_function();
+    duckdb_scalar_function_set_name(f, name);
+    add_parameter(f, DUCKDB_TYPE_BIGINT);
+    add_parameter(f, second);
+    add_parameter(f, DUCKDB_TYPE_BIGINT);
+    DEFER(logical_typep)
+    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
+    duckdb_scalar_function_set_return_type(f, truth);
+    duckdb_scalar_function_set_extra_info(f, e, NULL);
+    duckdb_scalar_function_set_function(f, fn);
+    if (duckdb_register_scalar_function(s->con, f) != DuckDBSuccess) {
+        return err_set(err, ERR_INTERNAL, "the engine does not take the function %s", name);
+    }
+    return ERR_OK;
+}
+
 enum err_code engine_live_open(struct engine *e, struct err *err) {
     struct live *l = xcalloc(1, sizeof(*l));
     CHECK(pthread_rwlock_init(&l->lock, NULL) == 0);
     e->live = l;
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
-    DEFER(duckdb_destroy_scalar_function)
-    duckdb_scalar_function f = duckdb_create_scalar_function();
-    duckdb_scalar_function_set_name(f, "tarn_live");
-    add_parameter(f, DUCKDB_TYPE_BIGINT);
-    add_parameter(f, DUCKDB_TYPE_UBIGINT);
-    add_parameter(f, DUCKDB_TYPE_BIGINT);
-    DEFER(logical_typep)
-    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
-    duckdb_scalar_function_set_return_type(f, truth);
-    duckdb_scalar_function_set_extra_info(f, e, NULL);
-    duckdb_scalar_function_set_function(f, live_rows);
-    if (duckdb_register_scalar_function(s->con, f) != DuckDBSuccess) {
-        return err_set(err, ERR_INTERNAL, "the engine does not take the function tarn_live");
-    }
-    return ERR_OK;
+    TRY(add_function(e, s, "tarn_live", DUCKDB_TYPE_UBIGINT, live_rows, err));
+    return add_function(e, s, "tarn_placed", DUCKDB_TYPE_BIGINT, placed_rows, err);
 }
 
 void engine_live_release(struct engine *e) {

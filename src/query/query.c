@@ -12,14 +12,15 @@
 
 #define GUARDED_BYTES (16 << 20)
 
-enum err_code queries_open(const struct config *c, struct tables *t, struct engine *e,
+enum err_code queries_open(const struct config *c, const struct queries_parts *parts,
                            struct queries **ret, struct err *err) {
     struct engine_options parser = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
     struct engine *p;
     TRY(engine_open(&parser, &p, err));
     struct queries *s = xcalloc(1, sizeof(*s));
-    s->tables = t;
-    s->engine = e;
+    s->tables = parts->tables;
+    s->hot = parts->hot;
+    s->engine = parts->engine;
     s->parser = p;
     s->guarded = cache_new(GUARDED_BYTES);
     s->running_max = (size_t)c->query_running_max;

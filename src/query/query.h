@@ -19,13 +19,20 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "hot/hot.h"
 #include "table/table.h"
 #include "table/table_alter.h"
 
 struct queries;
 struct query;
 
-MUST_CHECK enum err_code queries_open(const struct config *c, struct tables *t, struct engine *e,
+// What the service stands on; borrowed. hot may be NULL.
+struct queries_parts {
+    struct tables *tables;
+    struct hot *hot;
+    struct engine *engine;
+};
+MUST_CHECK enum err_code queries_open(const struct config *c, const struct queries_parts *p,
                                       struct queries **ret, struct err *err);
 void queries_close(struct queries *q); // takes NULL
 // Ends all running queries with ERR_CANCELLED and turns new ones away.

@@ -229,6 +229,9 @@ static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct 
         b->base->scan = scan;
         *ret = places_sql(b, pin, &scan);
     } else {
+        if (q->service->hot != NULL) {
+            hot_use(q->service->hot, pin, &scan, q->arena);
+        }
         *ret = table_scan_sql(pin, &scan, q->arena);
     }
     return ERR_OK;

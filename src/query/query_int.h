@@ -30,6 +30,7 @@ struct query {
 
 struct queries {
     struct tables *tables;
+    struct hot *hot; // NULL: none
     struct engine *engine;
     struct engine *parser; // an engine that can open nothing, for clients' text
     struct cache *guarded; // checked statements by text

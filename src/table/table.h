@@ -71,6 +71,13 @@ struct table_deletes {
     int64_t count; // of bits that are set
 };
 
+// Rows of data files that lie in a table of the engine as well, file by file, each in its order. The
+// files are of one written schema; the table's columns are named f1, f2, … by its field ids.
+struct table_copy {
+    struct str from; // what stands behind FROM
+    int64_t rows;    // of the whole table
+};
+
 struct table_file {
     const struct ice_data_file *file;
     const struct ice_entry *entry;             // that holds it
@@ -80,8 +87,11 @@ struct table_file {
     const struct table_deletes *deletes;       // NULL: all rows live
     const struct ice_data_file **delete_files; // that made them
     size_t delete_file_count;
+    const struct table_copy *copy; // to read instead of the file; NULL: none
+    int64_t copy_start;            // number of the file's first row there
 };
-// Files that are read together stand together: those of one schema, with or without deletes.
+// Files that are read together stand together: those of one copy; those of one schema, with or
+// without deletes.
 struct table_scan {
     struct table_file *files;
     size_t file_count;
@@ -96,6 +106,8 @@ struct table_conditions {
 MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
                                          const struct table_conditions *conditions, struct arena *a,
                                          struct table_scan *ret, struct err *err);
+// Puts the scan in order after its files were given copies, which must stay while the scan is used.
+void table_scan_copied(struct tables *t, struct table_scan *scan, struct arena *a);
 // The scan as a complete SELECT: the pin's columns under their current names and types, in order,
 // each mapped from its file by field id; deleted rows are left out. It is for session_query or
 // engine_copy_to (ENGINE_FALSE_LATE is in it).
@@ -103,7 +115,7 @@ struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *
                           struct arena *a);
 
 // The same with the row's place behind the columns: tarn_file (index into scan->files) and tarn_row
-// (number in the file), both BIGINT. columns: which of the pin's; NULL: all.
+// (number in the file), both BIGINT. columns: which of the pin's; NULL: all. Of files without copies.
 struct str table_scan_places_sql(const struct table_pin *pin, const struct table_scan *scan,
                                  const struct ice_schema *columns, struct arena *a);
 

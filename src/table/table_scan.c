@@ -1,5 +1,7 @@
 // Scan planning: which data files a pin has, which of them can matter, and the SELECT over them.
 
+#include <stdlib.h>
+
 #include "base/counters.h"
 #include "table/table_int.h"
 #include "table/table_types.h"
@@ -44,8 +46,11 @@ static enum err_code scan_manifest(const struct table_pin *pin, const struct ice
     return ERR_OK;
 }
 
-// Files that one read_parquet can read: of one schema, all with deletes or none.
+// Files that one FROM can read: of one copy; or of one schema, all with deletes or none.
 static bool reads_together(const struct table_file *x, const struct table_file *y) {
+    if (x->copy != NULL || y->copy != NULL) {
+        return x->copy == y->copy;
+    }
     return (x->deletes == NULL) == (y->deletes == NULL) &&
            (x->schema == y->schema || ice_schema_eq(x->schema, y->schema));
 }
@@ -81,11 +86,11 @@ static void register_deletes(struct engine *e, struct table_scan *scan, struct a
     struct engine_live_file *files = arena_array(a, scan->file_count, sizeof(*files));
     bool any = false;
     for (size_t i = 0; i < scan->file_count; i++) {
-        const struct table_deletes *d = scan->files[i].deletes;
-        if (d != NULL) {
-            files[i] = (struct engine_live_file){d->bits, (uint64_t)d->rows};
-            any = true;
-        }
+        const struct table_file *f = &scan->files[i];
+        files[i] = (struct engine_live_file){.deleted = f->deletes != NULL ? f->deletes->bits : NULL,
+                                             .rows = (uint64_t)f->file->record_count,
+                                             .start = (uint64_t)f->copy_start};
+        any = any || f->deletes != NULL || f->copy != NULL;
     }
     if (any) {
         struct registration *r = arena_alloc(a, sizeof(*r));
@@ -94,6 +99,27 @@ static void register_deletes(struct engine *e, struct table_scan *scan, struct a
         arena_defer(a, unregister, r);
         scan->live_id = r->id;
     }
+}
+
+static int by_copy_start(const void *x, const void *y) {
+    const int64_t a = ((const struct table_file *)x)->copy_start;
+    const int64_t b = ((const struct table_file *)y)->copy_start;
+    return a < b ? -1 : a > b;
+}
+
+void table_scan_copied(struct tables *t, struct table_scan *scan, struct arena *a) {
+    group_files(scan, a);
+    for (size_t i = 0; i < scan->file_count;) {
+        size_t end = i + 1;
+        while (end < scan->file_count && reads_together(&scan->files[i], &scan->files[end])) {
+            end++;
+        }
+        if (scan->files[i].copy != NULL) {
+            qsort(&scan->files[i], end - i, sizeof(*scan->files), by_copy_start);
+        }
+        i = end;
+    }
+    register_deletes(t, scan, a);
 }
 
 // Files all of whose rows are deleted need not be opened.
@@ -163,12 +189,19 @@ enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
     return ERR_OK;
 }
 
-// One column of the pin, from files of the given schema (NULL: from no file at all).
-static void column_sql(const struct ice_field *want, const struct ice_schema *have, struct buf *out,
-                       struct arena *a) {
+// What columns come from: files of a schema or a copy of them.
+struct columns_from {
+    const struct ice_schema *schema; // NULL: from no file at all
+    bool copy;
+};
+
+// One column of the pin.
+static void column_sql(const struct ice_field *want, const struct columns_from *have,
+                       struct buf *out, struct arena *a) {
+    const struct ice_schema *schema = have->schema;
     const struct ice_field *from = NULL;
-    for (size_t i = 0; have != NULL && i < have->field_count; i++) {
-        from = have->fields[i].id == want->id ? &have->fields[i] : from;
+    for (size_t i = 0; schema != NULL && i < schema->field_count; i++) {
+        from = schema->fields[i].id == want->id ? &schema->fields[i] : from;
     }
     struct str name = sql_ident(want->name, a);
     struct str type = table_type_sql(&want->type, a);
@@ -176,11 +209,12 @@ static void column_sql(const struct ice_field *want, const struct ice_schema *ha
         buf_printf(out, "CAST(NULL AS " STR_FMT ") AS " STR_FMT, STR_ARG(type), STR_ARG(name));
         return;
     }
-    struct str source = sql_ident(from->name, a);
+    struct str source =
+        have->copy ? arena_printf(a, "f%d", from->id) : sql_ident(from->name, a);
     if (!ice_type_eq(&from->type, &want->type)) {
         buf_printf(out, "CAST(" STR_FMT " AS " STR_FMT ") AS " STR_FMT, STR_ARG(source),
                    STR_ARG(type), STR_ARG(name));
-    } else if (!str_eq(from->name, want->name)) {
+    } else if (have->copy || !str_eq(from->name, want->name)) {
         buf_printf(out, STR_FMT " AS " STR_FMT, STR_ARG(source), STR_ARG(name));
     } else {
         buf_add_str(out, name);
@@ -195,13 +229,46 @@ struct render {
     bool places; // the row's place behind the columns
 };
 
-static void select_list(const struct render *r, const struct ice_schema *have, struct buf *out,
+static void select_list(const struct render *r, const struct table_file *f, struct buf *out,
                         struct arena *a) {
+    const struct columns_from have = {.schema = f != NULL ? f->schema : NULL,
+                                      .copy = f != NULL && f->copy != NULL};
     buf_add_cstr(out, "SELECT ");
     for (size_t i = 0; i < r->columns->field_count; i++) {
         buf_add_cstr(out, i == 0 ? "" : ", ");
-        column_sql(&r->columns->fields[i], have, out, a);
+        column_sql(&r->columns->fields[i], &have, out, a);
     }
+}
+
+// The SELECT over the copy of the files from `first` on; returns the file behind the last of them.
+// Rows of the copy that are not the scan's are left out like deleted ones.
+static size_t copy_sql(const struct render *r, size_t first, struct buf *out, struct arena *a) {
+    const struct table_scan *scan = r->scan;
+    const struct table_file *f = &scan->files[first];
+    const int64_t start = f->copy_start;
+    int64_t stop = start;
+    int64_t rows = 0;
+    bool deletes = false;
+    size_t end = first;
+    CHECK(!r->places);
+    for (; end < scan->file_count && reads_together(f, &scan->files[end]); end++) {
+        const struct table_file *one = &scan->files[end];
+        rows += one->file->record_count;
+        stop = one->copy_start + one->file->record_count;
+        deletes = deletes || one->deletes != NULL;
+    }
+    select_list(r, f, out, a);
+    buf_printf(out, " FROM " STR_FMT, STR_ARG(f->copy->from));
+    const char *glue = " WHERE";
+    if (stop - start < f->copy->rows) {
+        buf_printf(out, " WHERE rowid >= %lld AND rowid < %lld", (long long)start, (long long)stop);
+        glue = " AND";
+    }
+    if (deletes || rows < stop - start) {
+        buf_printf(out, "%s tarn_placed(%lld, %zu, rowid)", glue,
+                   (long long)engine_live_key(scan->live_id, first), end - first);
+    }
+    return end;
 }
 
 // The SELECT over the files from `first` on that are read together; returns the next one.
@@ -209,7 +276,10 @@ static size_t group_sql(const struct render *r, size_t first, struct buf *out, s
     const struct table_scan *scan = r->scan;
     const struct table_file *f = &scan->files[first];
     size_t end = first;
-    select_list(r, f->schema, out, a);
+    if (f->copy != NULL) {
+        return copy_sql(r, first, out, a);
+    }
+    select_list(r, f, out, a);
     if (r->places) {
         buf_printf(out,
                    ", CAST(file_index AS BIGINT) + %zu AS tarn_file, file_row_number AS tarn_row",

@@ -79,11 +79,8 @@ enum err_code cache_pin(struct call *c, struct err *err) {
     TRY(json_need_str(body, "dataset", &dataset, err));
     struct pin_work *w = xcalloc(1, sizeof(*w));
     *w = (struct pin_work){.api = c->api, .dataset = xstrdup(arena_cstr(c->arena, dataset))};
-    struct job_spec spec = {.kind = "cache_pin",
-                            .target = dataset,
-                            .run = pin_run,
-                            .release = pin_work_free,
-                            .ctx = w};
+    struct job_spec spec = {
+        .kind = "cache_pin", .target = dataset, .run = pin_run, .release = pin_work_free, .ctx = w};
     return api_work(c, &spec, err);
 }
 

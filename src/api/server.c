@@ -86,8 +86,7 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
     open_hot(api);
-    const struct queries_parts q = {
-        .tables = api->tables, .hot = api->hot, .engine = api->engine};
+    const struct queries_parts q = {.tables = api->tables, .hot = api->hot, .engine = api->engine};
     TRY(queries_open(c, &q, &api->queries, err));
     const struct upkeep_options u = {.cache =
                                          arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data)),

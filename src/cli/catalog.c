@@ -1,5 +1,5 @@
-// ls, describe, rm, rename, alter, cache, token, journal show and version: what exists at the server, its
-// names and its columns.
+// ls, describe, rm, rename, alter, cache, token, journal show and version: what exists at the
+// server, its names and its columns.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,16 +187,11 @@ enum err_code cli_token_ls(const struct args *a, struct err *err) {
 
 enum err_code cli_cache_stats(const struct args *a, struct err *err) {
     static const struct list_column columns[] = {
-        {"dataset", "dataset", cell_str, false},
-        {"pinned", "pinned", cell_yes, false},
-        {"rows", "rows", cell_number, true},
-        {"size", "bytes", cell_bytes, true},
-        {"files", "files", cell_number, true},
-        {"hits", "hits", cell_number, true},
-        {"misses", "misses", cell_number, true},
-        {"loads", "loads", cell_number, true},
-        {"evictions", "evictions", cell_number, true},
-        {"error", "error", cell_str, false},
+        {"dataset", "dataset", cell_str, false},       {"pinned", "pinned", cell_yes, false},
+        {"rows", "rows", cell_number, true},           {"size", "bytes", cell_bytes, true},
+        {"files", "files", cell_number, true},         {"hits", "hits", cell_number, true},
+        {"misses", "misses", cell_number, true},       {"loads", "loads", cell_number, true},
+        {"evictions", "evictions", cell_number, true}, {"error", "error", cell_str, false},
     };
     static const struct listing cache = {"/query/cache/stats", "datasets", columns,
                                          ARRAY_LEN(columns), true};

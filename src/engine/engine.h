@@ -36,9 +36,9 @@ struct engine_options {
 
 MUST_CHECK enum err_code engine_open(const struct engine_options *o, struct engine **ret,
                                      struct err *err);
-void engine_close(struct engine *e); // takes NULL; all sessions closed before
+void engine_close(struct engine *e);                 // takes NULL; all sessions closed before
 int64_t engine_memory_bytes(const struct engine *e); // that it may use
-const char *engine_version(void);    // "v1.5.6"
+const char *engine_version(void);                    // "v1.5.6"
 // The version that this program was built and tested for.
 #define ENGINE_VERSION_TESTED "v1.5.6"
 
@@ -94,9 +94,9 @@ MUST_CHECK enum err_code engine_unparse(struct engine *e, struct str json, struc
 // Deleted rows, as the server's own statements leave them out: tarn_live(key, file, row) is false
 // for row number `row` of file number `file` if its bit is set. Files are those of one
 // registration; key is engine_live_key(id, first): file 0 of the statement is then file `first`.
-// tarn_placed(key, count, row) is for `count` files from `first` on whose rows lie one after another
-// in one table, sorted by where they start: true if row number `row` of the table is a row of one of
-// them that is not deleted.
+// tarn_placed(key, count, row) is for `count` files from `first` on whose rows lie one after
+// another in one table, sorted by where they start: true if row number `row` of the table is a row
+// of one of them that is not deleted.
 struct engine_live_file {
     const uint64_t *deleted; // bit per row; NULL: all rows live
     uint64_t rows;

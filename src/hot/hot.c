@@ -14,6 +14,7 @@
 #define HALF_LIFE_US 600e6 // of an ask
 #define SCORE_MIN 0.05     // a dataset that counts less, and is not in memory, is not kept in mind
 #define INTERVAL_MS 1000
+#define NAME_MAX_BYTES 4096
 
 struct str hot_key(struct str bucket, struct str object, struct arena *a) {
     return arena_printf(a, STR_FMT ":" STR_FMT, STR_ARG(bucket), STR_ARG(object));
@@ -55,7 +56,7 @@ size_t hot_set_empty(struct hot *h, struct hot_set *s) {
 static void set_free(struct hot *h, struct hot_set *s) {
     HASH_DEL(h->sets, s);
     free(s->id);
-    free(s->name);
+    buf_release(&s->name);
     free(s);
 }
 
@@ -67,12 +68,13 @@ static struct hot_set *set_of(struct hot *h, const struct catalog_dataset *d) {
     if (s == NULL) {
         s = xcalloc(1, sizeof(*s));
         s->id = xstrdup(arena_cstr(&a, d->id));
+        s->name = BUF(NAME_MAX_BYTES);
         s->error = ERR_NONE;
         HASH_ADD_KEYPTR(hh, h->sets, s->id, d->id.len, s);
     }
-    if (s->name == NULL || !str_eq(str_from(s->name), d->name)) {
-        free(s->name);
-        s->name = xstrdup(arena_cstr(&a, d->name));
+    if (!str_eq(buf_str(&s->name), d->name)) {
+        buf_reset(&s->name);
+        buf_add_str(&s->name, d->name);
     }
     return s;
 }
@@ -166,7 +168,7 @@ static struct known *known_list(struct hot *h, struct arena *a, size_t *ret_coun
         if (s->tables != NULL || s->pinned) {
             list = arena_grow(a, list, &cap, *ret_count + 1, sizeof(*list));
             list[(*ret_count)++] = (struct known){.id = arena_str(a, str_from(s->id)),
-                                                  .name = arena_str(a, str_from(s->name)),
+                                                  .name = arena_str(a, buf_str(&s->name)),
                                                   .version = s->version};
         }
     }
@@ -176,13 +178,12 @@ static struct known *known_list(struct hot *h, struct arena *a, size_t *ret_coun
 static void check_one(struct hot *h, const struct known *k, struct arena *a) {
     struct catalog_dataset d = {0};
     struct err err = ERR_NONE;
-    const enum err_code code =
-        catalog_dataset_get(tables_catalog(h->tables), k->name, a, &d, &err);
+    const enum err_code code = catalog_dataset_get(tables_catalog(h->tables), k->name, a, &d, &err);
     const bool gone = code == ERR_NOT_FOUND || (code == ERR_OK && !str_eq(d.id, k->id));
     struct hot_set *s = NULL;
     LOCKED(&h->lock);
     HASH_FIND(hh, h->sets, k->id.ptr, k->id.len, s);
-    if (s != NULL && gone && str_eq(str_from(s->name), k->name)) {
+    if (s != NULL && gone && str_eq(buf_str(&s->name), k->name)) {
         (void)hot_set_empty(h, s);
         s->pinned = false;
     } else if (s != NULL && code == ERR_OK && d.version != s->version) {
@@ -350,7 +351,7 @@ enum err_code hot_evict(struct hot *h, struct str dataset, size_t *ret_count, st
     {
         LOCKED(&h->lock);
         for (struct hot_set *s = h->sets; s != NULL; s = s->hh.next) {
-            if (dataset.len > 0 && !str_eq_nocase(str_from(s->name), dataset)) {
+            if (dataset.len > 0 && !str_eq_nocase(buf_str(&s->name), dataset)) {
                 continue;
             }
             known = true;
@@ -365,8 +366,7 @@ enum err_code hot_evict(struct hot *h, struct str dataset, size_t *ret_count, st
         }
     }
     hot_sweep(h);
-    return known ? ERR_OK
-                 : catalog_dataset_get(tables_catalog(h->tables), dataset, &a, &d, err);
+    return known ? ERR_OK : catalog_dataset_get(tables_catalog(h->tables), dataset, &a, &d, err);
 }
 
 // With the lock held. Tables that hold the file go, and one that is being made will not come.
@@ -435,7 +435,7 @@ void hot_stats_get(struct hot *h, struct arena *a, struct hot_stats *ret) {
         struct hot_stat *out = &ret->items[ret->count++];
         struct hot_table *t = NULL;
         *out = s->stat;
-        out->dataset = arena_str(a, str_from(s->name));
+        out->dataset = arena_str(a, buf_str(&s->name));
         out->pinned = s->pinned;
         out->asks = hot_score(s, now_us);
         out->error = s->error.code != ERR_OK ? arena_str(a, str_from(s->error.msg)) : STR_NONE;

@@ -1,13 +1,15 @@
 // Hot cache: data files of datasets that are asked often, held in the engine's memory.
 //
-// What is cached is the rows of a data file, all of them, deleted ones too. Data files never change,
-// so a hot copy is right at every snapshot that has the file; deletes stay the scan's own. A commit
-// that adds files leaves the copies of the others as they are: only the new files are loaded.
-// Copies lie in compressed in-memory databases of the engine, one table each, several files in one.
+// What is cached is the rows of a data file, all of them, deleted ones too. Data files never
+// change, so a hot copy is right at every snapshot that has the file; deletes stay the scan's own.
+// A commit that adds files leaves the copies of the others as they are: only the new files are
+// loaded. Copies lie in compressed in-memory databases of the engine, one table each, several files
+// in one.
 //
 // A dataset becomes hot when it is pinned, or by being asked often lately. Loading is done in the
-// background (a pin waits for it) and may fail: then the files are read as Parquet. The bytes of all
-// copies have a limit; past it the datasets that were asked least lately go, but no pinned ones.
+// background (a pin waits for it) and may fail: then the files are read as Parquet. The bytes of
+// all copies have a limit; past it the datasets that were asked least lately go, but no pinned
+// ones.
 //
 // Threads: any.
 #pragma once
@@ -24,16 +26,16 @@
 struct hot;
 
 struct hot_options {
-    int64_t bytes_max;   // of all copies
-    int64_t asks;        // that make a dataset hot, an ask counting half after ten minutes; 0: none do
+    int64_t bytes_max; // of all copies
+    int64_t asks; // that make a dataset hot, an ask counting half after ten minutes; 0: none do
     int64_t interval_ms; // how often hot datasets are looked at for new commits; 0: 1000
 };
 
 struct hot *hot_new(struct tables *t, struct engine *e, const struct hot_options *o);
 void hot_close(struct hot *h); // ends what is loaded now; nobody uses a copy any more; takes NULL
 
-// Gives the files of a planned scan the copies that there are; they stay while the arena does. Takes
-// note that the dataset was asked.
+// Gives the files of a planned scan the copies that there are; they stay while the arena does.
+// Takes note that the dataset was asked.
 void hot_use(struct hot *h, const struct table_pin *pin, struct table_scan *scan, struct arena *a);
 
 // Makes the dataset hot and keeps it so until it is evicted. Waits for the load; the pin holds even
@@ -62,8 +64,8 @@ struct hot_stat {
     int64_t bytes, rows, files, tables;
     int64_t hits, misses; // scans that read memory alone; others, while it was hot or not
     int64_t loads, load_failures, evictions;
-    int64_t load_us; // of the last load
-    double asks;     // as they count now
+    int64_t load_us;  // of the last load
+    double asks;      // as they count now
     struct str error; // of the last load; empty: it went well
 };
 struct hot_stats {

@@ -6,6 +6,7 @@
 #include "base/hashmap.h"
 #include "base/threads.h"
 #include "hot/hot.h"
+#include "table/table_copy.h"
 
 #define HOT_TABLE_BYTES_MIN (256 << 10) // the engine takes memory in blocks of this size
 
@@ -33,25 +34,26 @@ struct hot_table {
     size_t file_count;
     int64_t bytes;
     size_t readers;
-    uint64_t use;   // the last call of hot_use that has counted itself as a reader
-    bool going;     // is being given back
-    bool forgotten; // hot_forget waits for its end
+    uint64_t use;                  // the last call of hot_use that has counted itself as a reader
+    bool going;                    // is being given back
+    bool forgotten;                // hot_forget waits for its end
     struct hot_table *prev, *next; // in the set's list, or in the one of those that are to go
 };
 
 // A dataset that was asked or pinned.
 struct hot_set {
-    char *id, *name;
+    char *id;
+    struct buf name; // what it was called last
     struct hot_table *tables;
     bool pinned;
-    bool wanted;      // files are missing that should be in memory
-    double score;     // asks, as they counted at scored_us
+    bool wanted;  // files are missing that should be in memory
+    double score; // asks, as they counted at scored_us
     int64_t scored_us;
     int64_t used_us;
-    int64_t retry_us;  // after a failure: not before
-    int failures;      // since the last load that went well
-    uint64_t version;  // of the dataset when it was last loaded
-    uint64_t epoch;    // how often it was emptied
+    int64_t retry_us;     // after a failure: not before
+    int failures;         // since the last load that went well
+    uint64_t version;     // of the dataset when it was last loaded
+    uint64_t epoch;       // how often it was emptied
     struct hot_stat stat; // its counts; no texts
     struct err error;
     UT_hash_handle hh;
@@ -109,5 +111,6 @@ struct hot_source {
     size_t file_count;
     uint64_t forgets, epoch; // when the source was planned
 };
-// Makes the table and puts it in the place of whatever had the files until now. With load_lock held.
+// Makes the table and puts it in the place of whatever had the files until now. With load_lock
+// held.
 MUST_CHECK enum err_code hot_make(struct hot *h, const struct hot_source *src, struct err *err);

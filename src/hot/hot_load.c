@@ -1,5 +1,5 @@
-// Following a dataset: what is missing in memory is loaded, what has left the dataset goes, and small
-// tables are folded into one.
+// Following a dataset: what is missing in memory is loaded, what has left the dataset goes, and
+// small tables are folded into one.
 
 #include <float.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static enum err_code plan(struct refresh *r, struct err *err) {
         LOCKED(&r->hot->lock);
         r->forgets = r->hot->forgets;
         r->epoch = r->set->epoch;
-        want.name = arena_str(r->arena, str_from(r->set->name));
+        want.name = arena_str(r->arena, buf_str(&r->set->name));
     }
     TRY(table_pin_at(r->hot->tables, &want, r->arena, &r->pin, err));
     if (!str_eq(r->pin.dataset.id, str_from(r->set->id))) {
@@ -123,7 +123,7 @@ static enum err_code make_room(struct hot *h, const struct hot_set *set, int64_t
             code = err_set(err, ERR_TOO_LARGE,
                            "dataset \"%s\" needs about %lld bytes more in the hot cache, which has "
                            "%lld of %lld in use: evict others, or raise hot.bytes",
-                           set->name, (long long)bytes, (long long)bytes_held(h),
+                           set->name.ptr, (long long)bytes, (long long)bytes_held(h),
                            (long long)h->options.bytes_max);
         }
     }
@@ -234,7 +234,8 @@ static struct fold fold_choose(struct refresh *r, const struct ice_schema *schem
     size_t cap = 0;
     DL_FOREACH(r->set->tables, t) {
         if (ice_schema_eq(t->schema, schema)) {
-            f.tables = arena_grow(r->arena, f.tables, &cap, f.count + 1, sizeof(*f.tables));
+            f.tables =
+                arena_grow(r->arena, f.tables, &cap, f.count + 1, sizeof(struct hot_table *));
             f.tables[f.count++] = t;
         }
     }
@@ -271,13 +272,12 @@ static void fold_table(struct refresh *r, const struct hot_table *t, struct hot_
                 .key = arena_str(r->arena, t->files[end].key), .rows = t->files[end].rows};
         }
         if (end > i) {
-            const struct hot_file *last = &t->files[end - 1];
+            const int64_t stop = t->files[end - 1].start + t->files[end - 1].rows;
             src->selects = arena_grow(r->arena, src->selects, part_cap, src->select_count + 1,
                                       sizeof(*src->selects));
             src->selects[src->select_count++] = arena_printf(
                 r->arena, "SELECT * FROM " STR_FMT " WHERE rowid >= %lld AND rowid < %lld",
-                STR_ARG(t->copy.from), (long long)t->files[i].start,
-                (long long)(last->start + last->rows));
+                STR_ARG(t->copy.from), (long long)t->files[i].start, (long long)stop);
         }
         i = MAX(end, i + 1);
     }
@@ -363,7 +363,8 @@ enum err_code hot_refresh(struct hot *h, struct hot_set *s, struct err *err) {
     }
     s->version = 0;         // so that it is looked at again
     if (code != ERR_BUSY) { // which says that it was called off
-        s->retry_us = clock_mono_us() + (RETRY_US << MIN(s->failures++, RETRY_DOUBLINGS));
+        s->retry_us = clock_mono_us() + (RETRY_US << MIN(s->failures, RETRY_DOUBLINGS));
+        s->failures++;
         s->stat.load_failures++;
         counter_add(COUNTER_hot_load_failures, 1);
     }

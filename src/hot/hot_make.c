@@ -24,8 +24,7 @@ static struct hot_table *table_new(struct hot *h, const struct hot_source *src) 
     t->arena = ARENA(ARENA_BYTES);
     {
         LOCKED(&h->lock);
-        t->database =
-            arena_printf(&t->arena, "tarn_hot_%llu", (unsigned long long)++h->names);
+        t->database = arena_printf(&t->arena, "tarn_hot_%llu", (unsigned long long)++h->names);
     }
     t->copy.from = arena_printf(&t->arena, STR_FMT ".main.t", STR_ARG(t->database));
     t->schema = ice_schema_copy(src->schema, &t->arena);
@@ -61,9 +60,8 @@ static enum err_code memory_now(struct session *s, struct arena *a, int64_t *ret
 }
 
 // For each column of texts 'p' (plain) or '-', the others '-'.
-static enum err_code choose_forms(struct session *s, struct str select,
-                                  const struct rows *shape, struct arena *a, struct str *ret,
-                                  struct err *err) {
+static enum err_code choose_forms(struct session *s, struct str select, const struct rows *shape,
+                                  struct arena *a, struct str *ret, struct err *err) {
     DEFER(buf_release) struct buf sql = BUF(16U << 20);
     buf_add_cstr(&sql, "SELECT concat(''");
     for (size_t i = 0; i < rows_column_count(shape); i++) {
@@ -77,15 +75,13 @@ static enum err_code choose_forms(struct session *s, struct str select,
             buf_add_cstr(&sql, ", '-'");
         }
     }
-    buf_printf(&sql, ") FROM (SELECT * FROM (" STR_FMT ") LIMIT %d)", STR_ARG(select),
-               SAMPLE_ROWS);
+    buf_printf(&sql, ") FROM (SELECT * FROM (" STR_FMT ") LIMIT %d)", STR_ARG(select), SAMPLE_ROWS);
     CHECK(!sql.overflow);
     return session_text(s, buf_str(&sql), a, ret, err);
 }
 
-static enum err_code create_sql(struct session *s, const struct hot_table *t,
-                                struct str select, struct arena *a, struct str *ret,
-                                struct err *err) {
+static enum err_code create_sql(struct session *s, const struct hot_table *t, struct str select,
+                                struct arena *a, struct str *ret, struct err *err) {
     DEFER(buf_release) struct buf sql = BUF(16U << 20);
     DEFER(rows_closep) struct rows *shape = NULL;
     DEFER(session_closep) struct session *other = NULL;
@@ -118,8 +114,8 @@ static enum err_code fill(struct session *s, struct hot_table *t, const struct h
     struct str rows;
     int64_t count = -1;
     const struct str name = t->database;
-    TRY(session_run(s, arena_printf(a, "ATTACH ':memory:' AS " STR_FMT " (COMPRESS)", STR_ARG(name)),
-                    err));
+    TRY(session_run(
+        s, arena_printf(a, "ATTACH ':memory:' AS " STR_FMT " (COMPRESS)", STR_ARG(name)), err));
     TRY(create_sql(s, t, src->selects[0], a, &sql, err));
     TRY(session_run(s, sql, err));
     for (size_t i = 0; i < src->select_count; i++) {
@@ -167,7 +163,7 @@ static enum err_code check_wanted(const struct hot *h, const struct hot_build *b
                                   struct err *err) {
     if (b->abandoned || h->stopping || b->table->set->epoch != epoch) {
         return err_set(err, ERR_BUSY, "%s",
-                       b->abandoned   ? "rows were erased while it was loaded"
+                       b->abandoned  ? "rows were erased while it was loaded"
                        : h->stopping ? "the server stops"
                                      : "it was evicted while it was loaded");
     }

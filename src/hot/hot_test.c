@@ -73,8 +73,8 @@ static void pin(const char *dataset) {
     OK(hot_pin(hot, str_from(dataset), &err));
 }
 
-// A value of the dataset at a version (0: now), from memory if it is there; *ret_files, unless NULL,
-// is how many files were not.
+// A value of the dataset at a version (0: now), from memory if it is there; *ret_files, unless
+// NULL, is how many files were not.
 static struct str value(const char *dataset, int64_t version, const char *expr, bool from_hot,
                         size_t *ret_files) {
     DEFER(arena_release) struct arena a = ARENA(64U << 20);
@@ -185,10 +185,12 @@ static void a_pinned_dataset_is_read_from_memory(void **state) {
 
 static void names_of_columns_do_not_matter(void **state) {
     (void)state;
-    write_as(TABLE_CREATE, "d",
-             "(SELECT i AS rowid, i + 1 AS f2, i + 2 AS f1, i + 3 AS \"a \"\"b\" FROM range(9) r(i))");
-    write_as(TABLE_APPEND, "d",
-             "(SELECT i AS rowid, i + 1 AS f2, i + 2 AS f1, i + 3 AS \"a \"\"b\" FROM range(5) r(i))");
+    write_as(
+        TABLE_CREATE, "d",
+        "(SELECT i AS rowid, i + 1 AS f2, i + 2 AS f1, i + 3 AS \"a \"\"b\" FROM range(9) r(i))");
+    write_as(
+        TABLE_APPEND, "d",
+        "(SELECT i AS rowid, i + 1 AS f2, i + 2 AS f1, i + 3 AS \"a \"\"b\" FROM range(5) r(i))");
     pin("d");
     assert_int_equal(cold_files("d"), 0);
     assert_same("d", 0);
@@ -222,9 +224,9 @@ static void many_small_files_are_folded(void **state) {
     write_as(TABLE_CREATE, "d", "(SELECT i AS id, i AS v FROM range(50000) r(i))");
     pin("d");
     for (int i = 0; i < 30; i++) {
-        (void)snprintf(source, sizeof(source), "(VALUES (%d, -1), (%d, 7)) t(id, v)", i * 100,
+        (void)snprintf(source, sizeof(source), "(VALUES (%d, -1), (%d, 7)) t(id, v)", 70000 + i,
                        60000 + i);
-        delta(TABLE_DELTA_UPSERT, source);
+        write_as(TABLE_APPEND, "d", source);
         pin("d");
         assert_same("d", 0);
     }

@@ -28,7 +28,9 @@ static int close_engine(void **state) {
 static void queries_again(void) {
     queries_close(queries);
     queries = NULL;
-    OK(queries_open(&world.config, &(struct queries_parts){.tables = world.tables, .engine = engine}, &queries, &err));
+    OK(queries_open(&world.config,
+                    &(struct queries_parts){.tables = world.tables, .engine = engine}, &queries,
+                    &err));
 }
 
 static int begin(void **state) {

@@ -71,13 +71,7 @@ struct table_deletes {
     int64_t count; // of bits that are set
 };
 
-// Rows of data files that lie in a table of the engine as well, file by file, each in its order. The
-// files are of one written schema; the table's columns are named f1, f2, … by its field ids.
-struct table_copy {
-    struct str from; // what stands behind FROM
-    int64_t rows;    // of the whole table
-};
-
+struct table_copy; // see table_copy.h
 struct table_file {
     const struct ice_data_file *file;
     const struct ice_entry *entry;             // that holds it
@@ -106,8 +100,6 @@ struct table_conditions {
 MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
                                          const struct table_conditions *conditions, struct arena *a,
                                          struct table_scan *ret, struct err *err);
-// Puts the scan in order after its files were given copies, which must stay while the scan is used.
-void table_scan_copied(struct tables *t, struct table_scan *scan, struct arena *a);
 // The scan as a complete SELECT: the pin's columns under their current names and types, in order,
 // each mapped from its file by field id; deleted rows are left out. It is for session_query or
 // engine_copy_to (ENGINE_FALSE_LATE is in it).
@@ -115,7 +107,7 @@ struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *
                           struct arena *a);
 
 // The same with the row's place behind the columns: tarn_file (index into scan->files) and tarn_row
-// (number in the file), both BIGINT. columns: which of the pin's; NULL: all. Of files without copies.
+// (number in the file), both BIGINT. columns: which of the pin's; NULL: all. No file has a copy.
 struct str table_scan_places_sql(const struct table_pin *pin, const struct table_scan *scan,
                                  const struct ice_schema *columns, struct arena *a);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/counters.h"
+#include "table/table_copy.h"
 #include "table/table_int.h"
 #include "table/table_types.h"
 
@@ -87,9 +88,10 @@ static void register_deletes(struct engine *e, struct table_scan *scan, struct a
     bool any = false;
     for (size_t i = 0; i < scan->file_count; i++) {
         const struct table_file *f = &scan->files[i];
-        files[i] = (struct engine_live_file){.deleted = f->deletes != NULL ? f->deletes->bits : NULL,
-                                             .rows = (uint64_t)f->file->record_count,
-                                             .start = (uint64_t)f->copy_start};
+        files[i] =
+            (struct engine_live_file){.deleted = f->deletes != NULL ? f->deletes->bits : NULL,
+                                      .rows = (uint64_t)f->file->record_count,
+                                      .start = (uint64_t)f->copy_start};
         any = any || f->deletes != NULL || f->copy != NULL;
     }
     if (any) {
@@ -119,7 +121,7 @@ void table_scan_copied(struct tables *t, struct table_scan *scan, struct arena *
         }
         i = end;
     }
-    register_deletes(t, scan, a);
+    register_deletes(t->engine, scan, a);
 }
 
 // Files all of whose rows are deleted need not be opened.
@@ -209,8 +211,7 @@ static void column_sql(const struct ice_field *want, const struct columns_from *
         buf_printf(out, "CAST(NULL AS " STR_FMT ") AS " STR_FMT, STR_ARG(type), STR_ARG(name));
         return;
     }
-    struct str source =
-        have->copy ? arena_printf(a, "f%d", from->id) : sql_ident(from->name, a);
+    struct str source = have->copy ? arena_printf(a, "f%d", from->id) : sql_ident(from->name, a);
     if (!ice_type_eq(&from->type, &want->type)) {
         buf_printf(out, "CAST(" STR_FMT " AS " STR_FMT ") AS " STR_FMT, STR_ARG(source),
                    STR_ARG(type), STR_ARG(name));

@@ -27,7 +27,8 @@ static int close_engine(void **state) {
 static int begin(void **state) {
     (void)state;
     world_open(&world, engine);
-    OK(queries_open(&world.config, world.tables, engine, &queries, &err));
+    const struct queries_parts parts = {.tables = world.tables, .engine = engine};
+    OK(queries_open(&world.config, &parts, &queries, &err));
     return 0;
 }
 
@@ -439,7 +440,8 @@ static void a_deadline_ends_a_statement_whole(void **state) {
     (void)state;
     queries_close(TAKE(queries));
     world.config.query_timeout = 300;
-    OK(queries_open(&world.config, world.tables, engine, &queries, &err));
+    const struct queries_parts parts = {.tables = world.tables, .engine = engine};
+    OK(queries_open(&world.config, &parts, &queries, &err));
     make();
     assert_int_equal(failure("UPDATE t SET name = (SELECT count(*)::VARCHAR FROM range(100000000) "
                              "a(i), range(100000000) b(j) WHERE (a.i * b.j) % 7 = 8)"),

@@ -71,7 +71,6 @@ struct table_deletes {
     int64_t count; // of bits that are set
 };
 
-struct table_copy; // see table_copy.h
 struct table_file {
     const struct ice_data_file *file;
     const struct ice_entry *entry;             // that holds it
@@ -81,11 +80,10 @@ struct table_file {
     const struct table_deletes *deletes;       // NULL: all rows live
     const struct ice_data_file **delete_files; // that made them
     size_t delete_file_count;
-    const struct table_copy *copy; // to read instead of the file; NULL: none
-    int64_t copy_start;            // number of the file's first row there
+    const struct table_copy *copy; // that is read instead, see table_copy.h; NULL: none
+    int64_t copy_start;            // number of its first row there
 };
-// Files that are read together stand together: those of one copy; those of one schema, with or
-// without deletes.
+// Files that are read together (of one copy; or of one schema, all with deletes or none) stand so.
 struct table_scan {
     struct table_file *files;
     size_t file_count;
@@ -105,7 +103,6 @@ MUST_CHECK enum err_code table_scan_plan(struct tables *t, const struct table_pi
 // engine_copy_to (ENGINE_FALSE_LATE is in it).
 struct str table_scan_sql(const struct table_pin *pin, const struct table_scan *scan,
                           struct arena *a);
-
 // The same with the row's place behind the columns: tarn_file (index into scan->files) and tarn_row
 // (number in the file), both BIGINT. columns: which of the pin's; NULL: all. No file has a copy.
 struct str table_scan_places_sql(const struct table_pin *pin, const struct table_scan *scan,

@@ -66,6 +66,9 @@ struct guard_change {
     // the target's own, under these names.
     size_t target_table;
     struct str file_column, row_column;
+    // A name that means the target's whole row, with these two, unless a column is called so;
+    // empty: the statement has none.
+    struct str row_name;
 };
 
 // Does the text begin as a statement that writes, known here or not?

@@ -115,6 +115,20 @@ static enum err_code check_from(const struct form *f, struct guard_walk *w,
     return found == 1 ? ERR_OK : refuse_form(w);
 }
 
+// Does an expression have the target's name alone?
+static bool names_row(const struct form *f, const struct ast *n) {
+    const struct ast *names = ast_get(n, "column_names");
+    if (names != NULL && names->count == 1 && str_eq_nocase(names->items->text, f->alias)) {
+        return true;
+    }
+    for (const struct ast *i = n != NULL ? n->items : NULL; i != NULL; i = i->next) {
+        if (names_row(f, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err_code check_form(void *ctx, struct guard_walk *w, const struct ast *query) {
     const struct form *f = ctx;
     static const char *const empty[] = {
@@ -133,6 +147,10 @@ static enum err_code check_form(void *ctx, struct guard_walk *w, const struct as
         return guard_refuse(w, "WHERE takes one condition: *, COLUMNS() and unnest() make more");
     }
     TRY(check_list(f, w, ast_get(query, "select_list")));
+    if (names_row(f, ast_get(query, "select_list")) ||
+        names_row(f, ast_get(query, "where_clause"))) {
+        f->change->row_name = f->alias;
+    }
     return check_from(f, w, ast_get(query, "from_table"));
 }
 

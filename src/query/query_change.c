@@ -379,6 +379,20 @@ static enum err_code delete_rows(struct change *c, const struct table_pin *base,
     return ERR_OK;
 }
 
+// The row as one value would show the columns that are the server's own.
+static enum err_code refuse_row(const struct change *c, const struct ice_schema *schema,
+                                struct err *err) {
+    const struct str name = c->guard->row_name;
+    if (name.len == 0 || ice_schema_find(schema, name) != NULL) {
+        return ERR_OK;
+    }
+    err->position = -1;
+    return err_set(err, ERR_REFUSED,
+                   "\"" STR_FMT "\" alone is the whole row, which is not available in UPDATE and "
+                   "DELETE: name its columns",
+                   STR_ARG(name));
+}
+
 static enum err_code places(void *ctx, const struct table_pin *base, struct arena *a,
                             struct table_change_sql *ret, struct err *err) {
     struct change *c = ctx;
@@ -388,6 +402,7 @@ static enum err_code places(void *ctx, const struct table_pin *base, struct aren
     if (c->query->change != NULL) {
         return err_set(err, ERR_CONFLICT, "the statement was carried out already");
     }
+    TRY(refuse_row(c, base->schema, err));
     switch (c->guard->kind) {
     case GUARD_INSERT:
         return insert_rows(c, base, ret, err);
@@ -406,6 +421,16 @@ static enum err_code find_target(struct change *c, struct catalog_dataset *ret, 
         return at(err, &c->guard->target);
     }
     return ERR_OK;
+}
+
+// What the engine proposes instead of a name may be columns that are the server's own.
+static void hide_own(const struct change *c, struct err *err) {
+    char *end = strstr(err->msg, "\nCandidate bindings");
+    const struct str file = c->guard->file_column;
+    const char *own = arena_cstr(c->arena, str_slice(file, 0, MAX(file.len, 1) - 1));
+    if (file.len > 0 && end != NULL && strstr(err->msg, own) != NULL) {
+        *end = '\0';
+    }
 }
 
 static void drop_temporary(struct session *s) {
@@ -435,7 +460,13 @@ static enum err_code change_rows(struct change *c, struct err *err) {
         *err = ERR_NONE;
         return ERR_OK;
     }
-    TRY(code);
+    if (code != ERR_OK) {
+        if (code == ERR_SQL && c->guard->kind == GUARD_DELETE) {
+            query_locate_error(c->query, err); // the others have looked
+        }
+        hide_own(c, err);
+        return code;
+    }
     (void)done(c, end.dataset.name, c->guard->kind == GUARD_DELETE ? end.removed : end.added,
                end.snapshot_id);
     return ERR_OK;

@@ -262,6 +262,28 @@ static void columns_may_be_called_as_the_server_calls_its_own(void **state) {
     assert_answer("SELECT string_agg(v0::VARCHAR, ' ' ORDER BY v0) FROM t", "0 6");
 }
 
+static void the_servers_own_columns_are_not_seen(void **state) {
+    (void)state;
+    make();
+    assert_int_equal(failure("UPDATE t SET name = t"), ERR_REFUSED);
+    assert_says("whole row");
+    assert_int_equal(failure("UPDATE t AS x SET name = (SELECT y FROM (SELECT X AS y))"),
+                     ERR_REFUSED);
+    assert_int_equal(failure("DELETE FROM t WHERE t IS NULL"), ERR_REFUSED);
+    assert_int_equal(failure("DELETE FROM t WHERE CAST(row(1, T) AS VARCHAR) LIKE '%1%'"),
+                     ERR_REFUSED);
+    assert_int_equal(failure("UPDATE t SET name = q"), ERR_SQL);
+    assert_null(strstr(err.msg, "Candidate"));
+    assert_int_equal(err.position, 20);
+    assert_int_equal(failure("DELETE FROM t WHERE file = 1"), ERR_SQL);
+    assert_int_equal(err.position, 20);
+    // A column may be called as its table is.
+    ask("ALTER TABLE t RENAME COLUMN name TO t");
+    assert_affects("UPDATE t SET t = t || '!' WHERE t = 'n1'", 1);
+    assert_affects("DELETE FROM t WHERE t IN (SELECT t FROM t WHERE t LIKE '%!')", 1);
+    assert_answer("SELECT string_agg(t, ' ' ORDER BY id) FROM t", "n0 n2 n3");
+}
+
 static void tables_are_made_from_queries(void **state) {
     (void)state;
     make();
@@ -461,6 +483,7 @@ int main(void) {
         TEST(a_value_that_does_not_fit_names_its_column),
         TEST(a_required_column_takes_no_null),
         TEST(columns_may_be_called_as_the_server_calls_its_own),
+        TEST(the_servers_own_columns_are_not_seen),
         TEST(tables_are_made_from_queries),
         TEST(columns_are_altered),
         TEST(raw_tables_show_what_is_still_there),

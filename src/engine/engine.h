@@ -94,6 +94,7 @@ MUST_CHECK enum err_code engine_unparse(struct engine *e, struct str json, struc
 // Deleted rows, as the server's own statements leave them out: tarn_live(key, file, row) is false
 // for row number `row` of file number `file` if its bit is set. Files are those of one
 // registration; key is engine_live_key(id, first): file 0 of the statement is then file `first`.
+// tarn_live_one(key, row) is the same for the only file of a statement.
 // tarn_placed(key, count, row) is for `count` files from `first` on whose rows lie one after
 // another in one table, sorted by where they start: true if row number `row` of the table is a row
 // of one of them that is not deleted.

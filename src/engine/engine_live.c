@@ -97,6 +97,49 @@ static void live_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb
     }
 }
 
+// No bit among `rows` from row `from` on is set.
+static bool is_clear(const struct engine_live_file *f, uint64_t from, size_t rows) {
+    const uint64_t to = from + rows; // at most f->rows
+    uint64_t set = f->deleted[from / 64] >> (from % 64) << (from % 64);
+    for (uint64_t word = from / 64; word < (to - 1) / 64; word++) {
+        if (set != 0) {
+            return false;
+        }
+        set = f->deleted[word + 1];
+    }
+    return to % 64 == 0 ? set == 0 : (set & ((UINT64_C(1) << (to % 64)) - 1)) == 0;
+}
+
+// tarn_live for a scan of one file. A reader gives rows in their order, so that whole chunks are
+// often without a deleted row.
+static void live_rows_of_one(duckdb_function_info info, duckdb_data_chunk input,
+                             duckdb_vector output) {
+    struct engine *e = duckdb_scalar_function_get_extra_info(info);
+    const size_t rows = duckdb_data_chunk_get_size(input);
+    const int64_t *key = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
+    const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
+    bool *out = duckdb_vector_get_data(output);
+    struct live_scan scan;
+    if (rows == 0) {
+        return;
+    }
+    const uint64_t at = (uint64_t)key[0] & ((1U << FILE_BITS) - 1);
+    if (!find(e->live, key[0] >> FILE_BITS, &scan) || at >= scan.count) {
+        duckdb_scalar_function_set_error(info, "tarn_live_one: no such scan");
+        return;
+    }
+    const struct engine_live_file *f = &scan.files[at];
+    const uint64_t from = (uint64_t)row[0];
+    const bool together = (uint64_t)row[rows - 1] == from + rows - 1 && from + rows <= f->rows;
+    if (f->deleted == NULL || (together && is_clear(f, from, rows))) {
+        memset(out, 1, rows);
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        out[i] = is_live(f, (uint64_t)row[i]);
+    }
+}
+
 // The file that has the row, or NULL. Files are sorted by where they start.
 static const struct engine_live_file *placed_find(const struct engine_live_file *files,
                                                   size_t count, uint64_t row) {
@@ -150,6 +193,7 @@ static void add_parameter(duckdb_scalar_function f, duckdb_type type) {
     duckdb_scalar_function_add_parameter(f, t);
 }
 
+// second DUCKDB_TYPE_INVALID: there are two parameters only.
 static enum err_code add_function(struct engine *e, struct session *s, const char *name,
                                   duckdb_type second, duckdb_scalar_function_t fn,
                                   struct err *err) {
@@ -157,7 +201,9 @@ static enum err_code add_function(struct engine *e, struct session *s, const cha
     duckdb_scalar_function f = duckdb_create_scalar_function();
     duckdb_scalar_function_set_name(f, name);
     add_parameter(f, DUCKDB_TYPE_BIGINT);
-    add_parameter(f, second);
+    if (second != DUCKDB_TYPE_INVALID) {
+        add_parameter(f, second);
+    }
     add_parameter(f, DUCKDB_TYPE_BIGINT);
     DEFER(logical_typep)
     duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
@@ -177,6 +223,7 @@ enum err_code engine_live_open(struct engine *e, struct err *err) {
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
     TRY(add_function(e, s, "tarn_live", DUCKDB_TYPE_UBIGINT, live_rows, err));
+    TRY(add_function(e, s, "tarn_live_one", DUCKDB_TYPE_INVALID, live_rows_of_one, err));
     return add_function(e, s, "tarn_placed", DUCKDB_TYPE_BIGINT, placed_rows, err);
 }
 

@@ -294,8 +294,10 @@ static size_t group_sql(const struct render *r, size_t first, struct buf *out, s
     }
     buf_add_cstr(out, "], hive_partitioning=" ENGINE_FALSE_LATE ")");
     if (f->deletes != NULL) {
-        buf_printf(out, " WHERE tarn_live(%lld, file_index, file_row_number)",
-                   (long long)engine_live_key(scan->live_id, first));
+        buf_printf(out, " WHERE tarn_live%s, file_row_number)",
+                   arena_printf(a, end == first + 1 ? "_one(%lld" : "(%lld, file_index",
+                                (long long)engine_live_key(scan->live_id, first))
+                       .ptr);
     }
     return end;
 }

@@ -104,7 +104,10 @@ static enum err_code read_back(struct attempt *at, struct engine_sum *ret, struc
     struct compaction *c = at->compaction;
     struct arena *a = at->arena;
     struct table_file *files = arena_array(a, at->staged.count, sizeof(*files));
+    struct ice_data_file *sizes = arena_array(a, at->staged.count, sizeof(*sizes));
     for (size_t i = 0; i < at->staged.count; i++) {
+        sizes[i].record_count = at->staged.stats[i].rows;
+        files[i].file = &sizes[i];
         files[i].path = at->staged.stats[i].path;
         files[i].schema = at->pin->schema;
     }

@@ -107,7 +107,7 @@ def upserts(server):
 
 
 def measure(house):
-    server = house.serve("delta")
+    server = house.serve("delta", "--hot-asks", "0")
     yield from deletes(server)
     yield from upserts(server)
     yield from small_deltas(server)

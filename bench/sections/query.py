@@ -45,6 +45,6 @@ def small(house, server):
 
 
 def measure(house):
-    server = house.serve("query")
+    server = house.serve("query", "--hot-asks", "0")
     yield from aggregate(house, server)
     yield from small(house, server)

@@ -236,6 +236,140 @@ static void a_wrong_document_is_refused_by_member(void **state) {
     assert_refused(HEAD ",\"properties\":[]}", ERR_CORRUPT, "properties");
 }
 
+// A chain of snapshots 1, 2, … a second apart from 1000 ms on, each the child of the one before.
+static struct ice_metadata *chain(int count, struct arena *a) {
+    const struct ice_schema *s =
+        make_schema("{\"type\":\"struct\",\"schema-id\":0,\"fields\":["
+                    "{\"id\":1,\"name\":\"id\",\"required\":true,\"type\":\"long\"}]}",
+                    a);
+    struct ice_metadata *m = ice_metadata_new(STR("u"), STR("s3://lake/t"), s, 0, a);
+    for (int i = 1; i <= count; i++) {
+        const struct ice_snapshot one = {.id = i,
+                                         .parent_id = i - 1,
+                                         .sequence_number = i,
+                                         .timestamp_ms = INT64_C(1000) * i,
+                                         .manifest_list = arena_printf(a, "s3://lake/t/%d", i),
+                                         .schema_id = 0,
+                                         .operation = STR("append")};
+        ice_metadata_add_snapshot(m, &one, a);
+    }
+    return m;
+}
+
+static struct str ids_text(const struct ice_metadata *m, const struct ice_retention *r,
+                           struct arena *a) {
+    DEFER(buf_release) struct buf out = BUF(1 << 16);
+    size_t count;
+    const int64_t *ids = ice_metadata_expired(m, r, a, &count);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&out, "%s%lld", i == 0 ? "" : " ", (long long)ids[i]);
+    }
+    return arena_str(a, buf_str(&out));
+}
+
+static void old_snapshots_expire_but_some_are_kept(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    struct ice_metadata *m = chain(5, &a);
+    struct ice_retention r = ice_metadata_retention(m, 5500);
+    assert_true(r.max_age_ms == INT64_C(432000000) && r.min_keep == 1 && r.keep_max == 0);
+    ASSERT_STR(ids_text(m, &r, &a), STR(""));
+    r.max_age_ms = 2000; // 4 and 5 are younger
+    ASSERT_STR(ids_text(m, &r, &a), STR("1 2 3"));
+    r.min_keep = 4;
+    ASSERT_STR(ids_text(m, &r, &a), STR("1"));
+    r.max_age_ms = 0;
+    r.min_keep = 1;
+    ASSERT_STR(ids_text(m, &r, &a), STR("1 2 3 4")); // never the current one
+    r.max_age_ms = INT64_MAX;
+    r.keep_max = 2;
+    ASSERT_STR(ids_text(m, &r, &a), STR("1 2 3"));
+    struct ice_pair properties[] = {{STR("history.expire.max-snapshot-age-ms"), STR("1000")},
+                                    {STR("history.expire.min-snapshots-to-keep"), STR("3")}};
+    m->properties = properties;
+    m->property_count = 2;
+    r = ice_metadata_retention(m, 5500);
+    ASSERT_STR(ids_text(m, &r, &a), STR("1 2"));
+}
+
+static void branches_and_tags_keep_what_they_lead_to(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    DEFER(json_decrefp)
+    json_t *refs =
+        json_pack("{s:{s:i,s:s},s:{s:i,s:s},s:{s:i,s:s,s:i},s:{s:i,s:s,s:i}}", "main",
+                  "snapshot-id", 6, "type", "branch", "audit", "snapshot-id", 2, "type", "tag",
+                  "work", "snapshot-id", 4, "type", "branch", "min-snapshots-to-keep", 2, "old",
+                  "snapshot-id", 1, "type", "tag", "max-ref-age-ms", 10);
+    struct ice_metadata *m = chain(6, &a);
+    m->refs = refs;
+    const struct ice_retention r = {.now_ms = 7000, .max_age_ms = 0, .min_keep = 1};
+    ASSERT_STR(ids_text(m, &r, &a), STR("1 5")); // 3 and 4 are of work
+    const int64_t gone[] = {5, 1};
+    ice_metadata_remove_snapshots(m, gone, 2, &a);
+    assert_int_equal(m->snapshot_count, 4);
+    assert_null(json_object_get(m->refs, "old"));
+    assert_non_null(json_object_get(m->refs, "audit"));
+    assert_non_null(json_object_get(refs, "old")); // what was read stays as it is
+}
+
+static void a_log_begins_behind_what_was_taken_out(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    struct ice_metadata *m = chain(5, &a);
+    const int64_t gone[] = {3};
+    ice_metadata_remove_snapshots(m, gone, 1, &a);
+    assert_int_equal(m->snapshot_count, 4);
+    assert_int_equal(m->snapshot_log_count, 2);
+    assert_true(m->snapshot_log[0].snapshot_id == 4);
+    assert_true(ice_metadata_snapshot(m)->id == 5);
+    assert_true(ice_metadata_snapshot_at(m, 4500)->id == 4);
+    assert_null(ice_metadata_snapshot_at(m, 3500));
+    struct ice_metadata *back = parse(arena_cstr(&a, ice_metadata_text(m, &a)), &a);
+    assert_int_equal(back->snapshot_count, 4);
+}
+
+static void statistics_go_with_their_snapshot(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    const struct ice_metadata *m =
+        parse(WITH_SNAPSHOT ",\"statistics\":[{\"snapshot-id\":9007199254740993,"
+                            "\"statistics-path\":\"s3://lake/1.puffin\"}]}",
+              &a);
+    struct ice_metadata *next = ice_metadata_copy(m, &a);
+    struct str *paths;
+    const struct ice_snapshot s = {.id = 77,
+                                   .sequence_number = 2,
+                                   .timestamp_ms = 1795339490000,
+                                   .manifest_list = STR("s3://m"),
+                                   .schema_id = -1,
+                                   .operation = STR("append")};
+    const int64_t gone[] = {INT64_C(9007199254740993)};
+    ice_metadata_add_snapshot(next, &s, &a);
+    assert_int_equal(ice_metadata_statistics(next, &a, &paths), 1);
+    ASSERT_STR(paths[0], STR("s3://lake/1.puffin"));
+    ice_metadata_remove_snapshots(next, gone, 1, &a);
+    assert_int_equal(ice_metadata_statistics(next, &a, &paths), 0);
+    assert_int_equal(ice_metadata_statistics(m, &a, &paths), 1);
+}
+
+static void an_older_snapshot_becomes_main_again(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    struct ice_metadata *m = chain(3, &a);
+    ice_metadata_set_main(m, 1, 2000, &a); // a clock that went back
+    struct ice_metadata *back = parse(arena_cstr(&a, ice_metadata_text(m, &a)), &a);
+    assert_true(ice_metadata_snapshot(back)->id == 1);
+    assert_int_equal(back->last_sequence_number, 3);
+    assert_int_equal(back->snapshot_log_count, 4);
+    assert_true(back->snapshot_log[3].timestamp_ms == 3000);
+    assert_true(ice_metadata_snapshot_at(back, 3000)->id == 1);
+    assert_true(ice_metadata_snapshot_at(back, 2999)->id == 2);
+    // What was rolled back from is kept until it is old.
+    struct ice_retention r = {.now_ms = 3500, .max_age_ms = 1000, .min_keep = 1};
+    ASSERT_STR(ids_text(back, &r, &a), STR("2"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_table_is_a_whole_document),
@@ -248,6 +382,11 @@ int main(void) {
         cmocka_unit_test(the_metadata_log_keeps_the_newest),
         cmocka_unit_test(snapshot_ids_fit_into_a_double),
         cmocka_unit_test(a_wrong_document_is_refused_by_member),
+        cmocka_unit_test(old_snapshots_expire_but_some_are_kept),
+        cmocka_unit_test(branches_and_tags_keep_what_they_lead_to),
+        cmocka_unit_test(a_log_begins_behind_what_was_taken_out),
+        cmocka_unit_test(statistics_go_with_their_snapshot),
+        cmocka_unit_test(an_older_snapshot_becomes_main_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

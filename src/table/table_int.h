@@ -20,6 +20,7 @@ struct tables {
     pthread_mutex_t write_locks[TABLE_LOCKS]; // one writer of a dataset at a time, by hash of name
     pthread_mutex_t use_lock;                 // guards uses
     struct table_use *uses;                   // folders that pins read from
+    uint64_t use_ticket;                      // of the newest reader or removal
 };
 
 // Object name in the bucket of a URI in the table's metadata. Locations are compared as they were
@@ -133,4 +134,8 @@ MUST_CHECK enum err_code table_dataset_use(struct tables *t, struct str name, st
                                            struct catalog_dataset *ret, struct err *err);
 // Removes the folder's objects now, or when the last reader has gone.
 void table_folder_remove(struct tables *t, const struct catalog_dataset *d);
+// Removes objects that nothing leads to since the last commit: now, or when every reader has gone
+// that began before.
+void table_objects_remove(struct tables *t, const struct catalog_dataset *d,
+                          const struct str *names, size_t count);
 void table_uses_free(struct tables *t);

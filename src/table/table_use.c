@@ -1,6 +1,11 @@
-// Who reads from a dataset's folder: a drop removes it when the last reader has gone.
+// Who reads from a dataset's folder. A drop removes it when the last reader has gone; single
+// objects that a commit has made superfluous go when the last reader has gone that began before.
+//
+// Readers have tickets that only grow. One that comes after the commit looks the dataset up after
+// its ticket was drawn, and so cannot lead to what the commit left behind.
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/hashmap.h"
 #include "base/log.h"
@@ -9,11 +14,27 @@
 
 #define LIST_PAGE 1000
 
+struct reader {
+    struct table_use *use;
+    uint64_t ticket;
+    struct reader *prev, *next; // oldest first
+};
+
+// Objects that go when no reader with an older ticket is left.
+struct removal {
+    uint64_t ticket;
+    struct store *store;
+    char **names;
+    size_t count;
+    struct removal *next;
+};
+
 struct table_use {
     struct tables *tables;
     char *dir;
     struct store *store; // set when the folder is to go
-    size_t readers;
+    struct reader *readers;
+    struct removal *removals;
     UT_hash_handle hh;
 };
 
@@ -38,31 +59,88 @@ static void folder_delete(struct store *s, const char *dir) {
     }
 }
 
+static void removal_free(struct removal *r) {
+    for (size_t i = 0; i < r->count; i++) {
+        free(r->names[i]);
+    }
+    free(r->names);
+    free(r);
+}
+
 static void use_free(struct table_use *u) {
+    while (u->removals != NULL) {
+        struct removal *next = u->removals->next;
+        removal_free(u->removals);
+        u->removals = next;
+    }
     free(u->dir);
     free(u);
 }
 
+// What cannot be deleted now stays behind unseen, until it is looked for.
+static void objects_delete(struct store *s, char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct err err = ERR_NONE;
+        if (store_delete(s, str_from(names[i]), &err) != ERR_OK) {
+            log_warn("table.remove", "object=%s error=%s", log_quote(str_from(names[i])),
+                     log_quote(str_from(err.msg)));
+        }
+    }
+}
+
+// With the lock held: takes the removals off the list for which no reader is left.
+static struct removal *removals_due(struct table_use *u) {
+    struct removal *due = NULL;
+    for (struct removal **at = &u->removals; *at != NULL;) {
+        struct removal *r = *at;
+        if (u->readers == NULL || u->readers->ticket >= r->ticket) {
+            *at = r->next;
+            r->next = due;
+            due = r;
+        } else {
+            at = &r->next;
+        }
+    }
+    return due;
+}
+
+static void removals_do(struct removal *due) {
+    while (due != NULL) {
+        struct removal *next = due->next;
+        objects_delete(due->store, due->names, due->count);
+        removal_free(due);
+        due = next;
+    }
+}
+
 static void use_end(void *arg) {
-    struct table_use *u = arg;
+    struct reader *r = arg;
+    struct table_use *u = r->use;
     struct tables *t = u->tables;
+    struct removal *due;
+    bool last;
     {
         LOCKED(&t->use_lock);
-        u->readers--;
-        if (u->readers > 0) {
-            return;
+        DL_DELETE(u->readers, r);
+        due = removals_due(u);
+        last = u->readers == NULL;
+        if (last) {
+            HASH_DEL(t->uses, u);
         }
-        HASH_DEL(t->uses, u);
     }
-    if (u->store != NULL) {
-        folder_delete(u->store, u->dir);
+    removals_do(due);
+    if (last) {
+        if (u->store != NULL) {
+            folder_delete(u->store, u->dir);
+        }
+        use_free(u);
     }
-    use_free(u);
 }
 
 void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a) {
-    struct table_use *u = NULL;
+    struct reader *r = arena_alloc(a, sizeof(*r));
     {
+        struct table_use *u = NULL;
         LOCKED(&t->use_lock);
         HASH_FIND(hh, t->uses, d->dir.ptr, d->dir.len, u);
         if (u == NULL) {
@@ -71,9 +149,41 @@ void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct a
             u->dir = xstrdup(arena_cstr(a, d->dir));
             HASH_ADD_KEYPTR(hh, t->uses, u->dir, d->dir.len, u);
         }
-        u->readers++;
+        r->use = u;
+        r->ticket = ++t->use_ticket;
+        DL_APPEND(u->readers, r);
     }
-    arena_defer(a, use_end, u);
+    arena_defer(a, use_end, r);
+}
+
+void table_objects_remove(struct tables *t, const struct catalog_dataset *d,
+                          const struct str *names, size_t count) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    const struct catalog_bucket *bucket;
+    struct err err = ERR_NONE;
+    if (count == 0 || catalog_bucket_find(t->catalog, d->bucket, &bucket, &err) != ERR_OK) {
+        return;
+    }
+    struct removal *r = xcalloc(1, sizeof(*r));
+    r->store = bucket->store;
+    r->names = xcalloc(count, sizeof(*r->names));
+    r->count = count;
+    for (size_t i = 0; i < count; i++) {
+        arena_reset(&a);
+        r->names[i] = xstrdup(arena_cstr(&a, names[i]));
+    }
+    {
+        struct table_use *u = NULL;
+        LOCKED(&t->use_lock);
+        r->ticket = ++t->use_ticket;
+        HASH_FIND(hh, t->uses, d->dir.ptr, d->dir.len, u);
+        if (u != NULL) {
+            r->next = u->removals;
+            u->removals = r;
+            return;
+        }
+    }
+    removals_do(r);
 }
 
 void table_folder_remove(struct tables *t, const struct catalog_dataset *d) {

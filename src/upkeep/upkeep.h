@@ -74,3 +74,62 @@ struct upkeep_compacted {
 MUST_CHECK enum err_code upkeep_compact(struct upkeep *u, const struct upkeep_compact *request,
                                         struct job *job, struct arena *a,
                                         struct upkeep_compacted *ret, struct err *err);
+
+// Expiry: snapshots that are older than the limits allow leave the table, and what only they led to
+// is removed, as soon as no query of this process can need it. The defaults are those of the
+// table's properties history.expire.…, else five days and one snapshot; branches and tags have
+// their say. Metadata files that the table's log has forgotten go too.
+struct upkeep_expire {
+    struct str dataset;
+    bool dry_run;
+    int64_t older_than_ms; // -1: as the table has it
+    int64_t keep_min;      // 0: as the table has it
+    int64_t keep_max;      // of a branch, however young; 0: as the service is configured
+    struct catalog_author who;
+};
+struct upkeep_expired {
+    struct str dataset;
+    int64_t snapshots_before, snapshots_removed, snapshots_after;
+    int64_t objects_removed, bytes_removed; // bytes of files and manifests
+    int64_t duration_us;
+};
+// ERR_REFUSED: the table forbids it (gc.enabled=false).
+MUST_CHECK enum err_code upkeep_expire(struct upkeep *u, const struct upkeep_expire *request,
+                                       struct job *job, struct arena *a, struct upkeep_expired *ret,
+                                       struct err *err);
+
+// Rollback: an older snapshot, by its id or sequence number, becomes current. Nothing is lost: the
+// snapshots after it stay until they expire.
+struct upkeep_rollback {
+    struct str dataset;
+    int64_t version;
+    bool dry_run;
+    struct catalog_author who;
+};
+struct upkeep_rolled {
+    struct str dataset;
+    int64_t from_snapshot, to_snapshot;
+    int64_t rows_before, rows_after;
+};
+// ERR_NOT_FOUND: no such snapshot.
+MUST_CHECK enum err_code upkeep_rollback(struct upkeep *u, const struct upkeep_rollback *request,
+                                         struct arena *a, struct upkeep_rolled *ret,
+                                         struct err *err);
+
+// Orphans: objects in the dataset's folder that no snapshot and no metadata leads to, and that are
+// older than the safety window, are removed.
+struct upkeep_orphans {
+    struct str dataset;
+    bool dry_run;
+    int64_t older_than_ms;
+};
+struct upkeep_orphaned {
+    struct str dataset;
+    int64_t objects_seen;
+    int64_t objects, bytes; // orphans
+    struct str *names;      // the first of them, in the arena
+    size_t name_count;
+};
+MUST_CHECK enum err_code upkeep_orphans(struct upkeep *u, const struct upkeep_orphans *request,
+                                        struct job *job, struct arena *a,
+                                        struct upkeep_orphaned *ret, struct err *err);

@@ -1,0 +1,24 @@
+// Reach: the set of a table's objects that some of its snapshots lead to.
+#pragma once
+
+#include "base/hashmap.h"
+#include "upkeep/upkeep_int.h"
+
+struct reached {
+    struct str name; // in the bucket
+    int64_t bytes;   // 0: not known
+    UT_hash_handle hh;
+};
+struct upkeep_reach {
+    struct tables *tables;
+    struct arena *arena; // of the names
+    struct reached *all;
+};
+void upkeep_reach_release(struct upkeep_reach *r); // for DEFER; the names stay with the arena
+const struct reached *upkeep_reach_find(const struct upkeep_reach *r, struct str name);
+// Adds what a snapshot of the pin's metadata leads to: list, manifests, and live files.
+MUST_CHECK enum err_code upkeep_reach_snapshot(struct upkeep_reach *r, const struct table_pin *pin,
+                                               const struct ice_snapshot *s, struct err *err);
+// Adds the metadata itself, those in its log, and its statistics.
+MUST_CHECK enum err_code upkeep_reach_metadata(struct upkeep_reach *r, const struct table_pin *pin,
+                                               struct err *err);

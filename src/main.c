@@ -88,6 +88,50 @@ static const struct args_option journal_show_options[] = {
     OPTIONS_END,
 };
 
+#define OPTION_DRY_RUN                                                                             \
+    { "dry-run", 0, false, NULL, "Only say what would be done." }
+#define OPTION_REASON                                                                              \
+    { "reason", 0, false, "TEXT", "Why, for the journal." }
+
+static const struct args_option compact_options[] = {
+    {"all", 0, false, NULL, "Every dataset."},
+    {"cluster-by", 0, false, "COLUMNS", "Sort all rows by these: a,b."},
+    {"target-bytes", 0, false, "N", "Aimed size of a file. Default: as the server is configured."},
+    OPTION_DRY_RUN,
+    OPTION_REASON,
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option list_some_options[] = {
+    {"limit", 'n', false, "N", "So many at most. Default: 100."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option rollback_options[] = {OPTION_DRY_RUN, OPTION_REASON, OPTION_JSON,
+                                                      OPTIONS_END};
+
+static const struct args_option expire_options[] = {
+    {"older-than", 0, false, "TIME", "Age, as 12h or 5d. Default: as the table has it, else 5d."},
+    {"keep", 0, false, "N", "So many stay, however old. Default: as the table has it, else 1."},
+    {"keep-max", 0, false, "N", "So many stay at most, however young."},
+    OPTION_DRY_RUN,
+    OPTION_REASON,
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option orphans_options[] = {
+    {"older-than", 0, false, "TIME", "Safety window. Default: 3d; at least 1h."},
+    OPTION_DRY_RUN,
+    OPTION_REASON,
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option fsck_options[] = {OPTION_DATA, OPTION_JSON, OPTIONS_END};
+
 static const struct args_option doctor_options[] = {
     {"verbose", 'v', false, NULL, "Also print the configuration and where it came from."},
     OPTIONS_END,
@@ -184,6 +228,33 @@ static const struct command commands[] = {
      COMMAND_CLIENT, 0, COMMAND_MANY, cli_cache_evict},
     {"cache stats", "", "List what is in memory, and how often it served.", "", list_options,
      COMMAND_CLIENT, 0, 0, cli_cache_stats},
+    {"compact", "[NAME]", "Write small files and files with deletes again.",
+     "The answers stay the same; fewer, larger files are quicker to read. Old files stay for time\n"
+     "travel until their snapshots expire.\n\n"
+     "  tarn compact flights --dry-run\n"
+     "  tarn compact flights --cluster-by origin,date\n"
+     "  tarn compact --all",
+     compact_options, COMMAND_CLIENT, 0, 1, cli_compact},
+    {"snapshots ls", "NAME", "List a dataset's snapshots.", "", list_some_options, COMMAND_CLIENT,
+     1, 1, cli_snapshots_ls},
+    {"snapshots rollback", "NAME VERSION", "Make an older snapshot current again.",
+     "VERSION is a snapshot or a sequence number. Nothing is lost: the snapshots after it stay\n"
+     "until they expire.",
+     rollback_options, COMMAND_CLIENT, 2, 2, cli_snapshots_rollback},
+    {"snapshots expire", "NAME", "Remove old snapshots and what only they need.",
+     "  tarn snapshots expire flights --older-than 12h --keep 10 --dry-run", expire_options,
+     COMMAND_CLIENT, 1, 1, cli_snapshots_expire},
+    {"snapshots orphans", "NAME", "Remove objects of a dataset that nothing leads to.", "",
+     orphans_options, COMMAND_CLIENT, 1, 1, cli_snapshots_orphans},
+    {"jobs ls", "", "List long work, newest first.", "", list_some_options, COMMAND_CLIENT, 0, 0,
+     cli_jobs_ls},
+    {"jobs show", "ID", "Show a job with its result.", "", NULL, COMMAND_CLIENT, 1, 1,
+     cli_jobs_show},
+    {"jobs stop", "ID", "Ask a job to stop.", "", NULL, COMMAND_CLIENT, 1, 1, cli_jobs_stop},
+    {"fsck", "", "Check a data folder from the log down to the files.",
+     "Reads log, metadata, manifests, footers and deletes of every dataset; no server is needed.\n"
+     "What is damaged is named, with a way to mend it, and the exit code is 1.",
+     fsck_options, 0, 0, 0, cli_fsck},
     {"token create", "PRINCIPAL", "Make a token and print it.",
      "The token goes to standard output and is shown only this once.\n\n"
      "  tarn token create nightly-job --expires 30d >job.token",

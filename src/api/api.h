@@ -28,6 +28,7 @@ struct api {
     struct queries *queries;
     struct jobs *jobs;
     struct upkeep *upkeep;
+    struct upkeep_policy *policy; // NULL: nothing is done unasked
     struct http_server *http;
     struct scratch spill;  // the engine's
     int64_t start_us;      // wall clock

@@ -100,7 +100,9 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
 
 static void close_parts(struct api *api) {
     http_server_close(api->http);
+    upkeep_policy_stop(api->policy);
     jobs_close(api->jobs);
+    upkeep_policy_free(api->policy);
     upkeep_free(api->upkeep);
     queries_close(api->queries);
     hot_close(api->hot);
@@ -264,6 +266,7 @@ static void drain(struct api *api, int signals) {
     int64_t start = clock_mono_us();
     log_info("stop", "draining=true timeout_ms=%lld", (long long)api->config->http_drain_timeout);
     api->draining = true;
+    upkeep_policy_stop(api->policy);
     jobs_stop(api->jobs);
     pthread_t watcher = threads_start("drain", drain_watch, &d);
     bool clean = http_server_drain(api->http, api->config->http_drain_timeout);
@@ -281,6 +284,17 @@ static void harden(void) {
     (void)umask(0077);
 }
 
+static void open_policy(struct api *api) {
+    const struct config *c = api->config;
+    const struct upkeep_policy_options o = {.interval_ms = c->upkeep_interval,
+                                            .small_files = c->upkeep_small_files,
+                                            .deletes_percent = c->upkeep_deletes_percent,
+                                            .bytes_a_second = c->upkeep_rate};
+    if (c->upkeep_background) {
+        api->policy = upkeep_policy_new(api->upkeep, api->jobs, &o);
+    }
+}
+
 static enum err_code serve(struct api *api, struct arena *a, struct err *err) {
     struct str token;
     DEFER(closep) int signals = signals_open();
@@ -293,6 +307,7 @@ static enum err_code serve(struct api *api, struct arena *a, struct err *err) {
     DEFER(json_decrefp) json_t *document = api_openapi(api);
     api->openapi = json_text(document, a);
     TRY(open_http(api, err));
+    open_policy(api);
     print_welcome(api, token);
     (void)signal_wait(signals, -1);
     drain(api, signals);

@@ -49,6 +49,11 @@
     X(ingest, target_file, size, "256M", 1048576, 4294967296, "Aimed size of a data file.")        \
     X(ingest, rejects_max, count, "10000", 0, 1000000, "Bad rows that on_error=reject keeps.")     \
     X(upkeep, memory, size, "512M", 67108864, 1099511627776, "Memory of a compaction's engine.")   \
+    X(upkeep, background, flag, "true", 0, 1, "Compact and expire unasked.")                       \
+    X(upkeep, interval, time_ms, "60s", 100, 86400000, "How often it is looked for what is due.")  \
+    X(upkeep, small_files, count, "32", 2, 100000, "Files too many that make it due.")             \
+    X(upkeep, deletes_percent, count, "20", 1, 100, "Deleted rows that make it due.")              \
+    X(upkeep, rate, size, "64M", 0, 1099511627776, "Bytes a second of it; 0: no limit.")           \
     X(upkeep, snapshots_max, count, "1000", 1, 100000, "Snapshots kept of a dataset.")             \
     X(jobs, workers, count, "2", 1, 64, "Jobs that run at once.")                                  \
     X(jobs, queued_max, count, "1000", 1, 100000, "Jobs that wait to run.")                        \

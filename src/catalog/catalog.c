@@ -75,14 +75,29 @@ static void catalog_closep(struct catalog **c) {
     catalog_close(*c);
 }
 
-enum err_code catalog_open_on(const struct config *config, struct store *s, struct str uri,
-                              struct catalog **ret, struct err *err) {
+static struct catalog *catalog_new(struct store *s, struct str uri) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
-    DEFER(catalog_closep) struct catalog *c = xcalloc(1, sizeof(*c));
+    struct catalog *c = xcalloc(1, sizeof(*c));
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
     c->uri = xstrdup(arena_cstr(&a, uri));
     c->primary =
         (struct catalog_bucket){.name = STR("primary"), .store = s, .uri = str_from(c->uri)};
+    return c;
+}
+
+enum err_code catalog_open_to_look(struct store *s, struct str uri, struct catalog **ret,
+                                   struct err *err) {
+    DEFER(catalog_closep) struct catalog *c = catalog_new(s, uri);
+    const struct txlog_options options = {.read_only = true, .changed = catalog_changed, .ctx = c};
+    c->borrowed = true;
+    TRY(txlog_open(c->primary.store, &options, &c->log, err));
+    *ret = TAKE(c);
+    return ERR_OK;
+}
+
+enum err_code catalog_open_on(const struct config *config, struct store *s, struct str uri,
+                              struct catalog **ret, struct err *err) {
+    DEFER(catalog_closep) struct catalog *c = catalog_new(s, uri);
     char host[64] = "tarn";
     (void)gethostname(host, sizeof(host) - 1);
     struct txlog_options options = {.node = str_from(host),
@@ -108,7 +123,7 @@ void catalog_close(struct catalog *c) {
         return;
     }
     txlog_close(c->log);
-    store_close(c->primary.store);
+    store_close(c->borrowed ? NULL : c->primary.store);
     name_list_release(&c->datasets);
     catalog_token_index_release(c);
     catalog_idempotency_index_release(c);

@@ -65,6 +65,10 @@ MUST_CHECK enum err_code catalog_open(const struct config *c, struct catalog **r
 // at that URI.
 MUST_CHECK enum err_code catalog_open_on(const struct config *c, struct store *s, struct str uri,
                                          struct catalog **ret, struct err *err);
+// Over a store that is borrowed, and without changing anything in it: every write is ERR_DENIED,
+// and others' changes are seen after txlog_refresh only.
+MUST_CHECK enum err_code catalog_open_to_look(struct store *s, struct str uri, struct catalog **ret,
+                                              struct err *err);
 void catalog_close(struct catalog *c); // takes NULL
 struct txlog *catalog_log(struct catalog *c);
 // ERR_NOT_FOUND lists the buckets that exist. Empty name: primary.

@@ -28,6 +28,7 @@ struct catalog {
     struct catalog_bucket primary;
     struct txlog *log;
     char *uri;
+    bool borrowed;        // the store stays open
     pthread_mutex_t lock; // guards all below; taken inside the log's lock, never around it
     struct name_list datasets;
     struct token_entry *tokens;

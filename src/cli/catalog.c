@@ -211,6 +211,50 @@ enum err_code cli_journal_show(const struct args *a, struct err *err) {
     return list_show(a, &journal, limit, err);
 }
 
+enum err_code cli_jobs_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"id", "id", cell_id, false},
+        {"kind", "kind", cell_str, false},
+        {"target", "target", cell_str, false},
+        {"state", "state", cell_str, false},
+        {"done", "done", cell_number, true},
+        {"of", "total", cell_number, true},
+        {"by", "principal", cell_str, false},
+        {"began", "started_at", cell_time, false},
+        {"ended", "ended_at", cell_time, false},
+    };
+    static const struct listing jobs = {"/jobs", "jobs", columns, ARRAY_LEN(columns), false};
+    int64_t limit = 0;
+    TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
+    return list_show(a, &jobs, limit, err);
+}
+
+static void cell_current(struct grid *t, const json_t *j, const char *key) {
+    bool current = false;
+    (void)json_get_bool(j, key, &current);
+    grid_cell(t, current ? STR("current") : STR_NONE);
+}
+
+enum err_code cli_snapshots_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"sequence", "sequence_number", cell_id, true},
+        {"snapshot", "id", cell_id, true},
+        {"time", "timestamp", cell_time, false},
+        {"operation", "operation", cell_str, false},
+        {"rows", "rows", cell_number, true},
+        {"files", "files", cell_number, true},
+        {"", "current", cell_current, false},
+    };
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    int64_t limit = 0;
+    buf_add_cstr(&path, "/catalog/datasets/by-name/");
+    client_escape(&path, str_from(a->words[0]));
+    buf_add_cstr(&path, "/snapshots");
+    const struct listing snapshots = {path.ptr, "snapshots", columns, ARRAY_LEN(columns), false};
+    TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
+    return list_show(a, &snapshots, limit, err);
+}
+
 static void dataset_path(const char *name, const char *below, struct buf *path) {
     buf_add_cstr(path, "/catalog/datasets/by-name/");
     client_escape(path, str_from(name));

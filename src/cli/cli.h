@@ -25,6 +25,15 @@ MUST_CHECK enum err_code cli_token_rm(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_journal_show(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_journal_verify(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_doctor(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_compact(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_snapshots_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_snapshots_rollback(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_snapshots_expire(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_snapshots_orphans(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_jobs_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_jobs_show(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_jobs_stop(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_fsck(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_version(const struct args *a, struct err *err);
 
 // The lawful dataset name for a file: "/x/Flights 2024.csv.gz" gives "flights_2024". Empty when

@@ -37,8 +37,9 @@ void upkeep_free(struct upkeep *u); // takes NULL
 // without deleted rows, in the current schema. The files are packed into bins; each bin is a commit
 // of its own (operation "replace"), so that what is done stays done. Before its commit a bin's new
 // file is read back: rows and checksum must be those of the rows that were written. A bin whose
-// files get deletes meanwhile is done again with them; one whose files were replaced by somebody
-// else is left out. The old files stay for time travel until their snapshots expire.
+// files get deletes meanwhile is done again with them, and without those files that somebody else
+// has replaced; when nothing is left of it, it is left out. The old files stay for time travel
+// until their snapshots expire.
 struct upkeep_compact {
     struct str dataset;
     bool dry_run;
@@ -133,3 +134,44 @@ struct upkeep_orphaned {
 MUST_CHECK enum err_code upkeep_orphans(struct upkeep *u, const struct upkeep_orphans *request,
                                         struct job *job, struct arena *a,
                                         struct upkeep_orphaned *ret, struct err *err);
+
+// The policy that does compaction and expiry unasked: a thread that looks at the datasets that have
+// changed and gives one at a time a turn, as a job of kind "upkeep" that can be seen and stopped.
+struct upkeep_policy;
+struct upkeep_policy_options {
+    int64_t interval_ms;     // between looks; a look without a change costs nothing
+    int64_t small_files;     // more files than are needed, from which on a dataset is compacted
+    int64_t deletes_percent; // of its rows that are deleted, from which on it is
+    int64_t bytes_a_second;  // that a compaction keeps to; 0: no limit
+};
+struct upkeep_policy *upkeep_policy_new(struct upkeep *u, struct jobs *jobs,
+                                        const struct upkeep_policy_options *o);
+void upkeep_policy_stop(struct upkeep_policy *p); // no more turns; takes NULL
+void upkeep_policy_free(struct upkeep_policy *p); // after the jobs were closed; takes NULL
+
+// Fsck: walks a bucket from its log down to the rows' files and says what is wrong, where, and how
+// to mend it. It changes nothing. Best with the server down: a dataset that changes meanwhile is
+// looked at again.
+struct upkeep_finding {
+    bool damage;           // else it is only worth knowing
+    struct str dataset;    // empty: of the bucket
+    struct str object;     // its name in the bucket; may be empty
+    struct str what, mend; // sentences
+};
+struct upkeep_fsck {
+    struct store *store;
+    struct str uri;     // of the store
+    struct str scratch; // a folder for what the engine spills
+};
+struct upkeep_health {
+    uint64_t records;                              // of the log
+    int64_t datasets, snapshots, manifests, files; // that were looked at
+    int64_t rows, bytes;                           // of live files
+    int64_t orphans, orphan_bytes;
+    struct upkeep_finding *findings;
+    size_t count, cap;
+    int64_t damages; // among them
+};
+// ERR_OK, whatever was found. Fails only when it cannot look at all.
+MUST_CHECK enum err_code upkeep_fsck(const struct upkeep_fsck *options, struct arena *a,
+                                     struct upkeep_health *ret, struct err *err);

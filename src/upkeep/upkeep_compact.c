@@ -310,7 +310,7 @@ static enum err_code write_and_commit(struct attempt *at, pthread_mutex_t *lock,
     return commit(at, err);
 }
 
-// The bin's files as they are now; ret->lost when some are gone.
+// Those of the bin's files that are still there, as they are now.
 static enum err_code look_again(struct compaction *c, const struct upkeep_bin *bin,
                                 struct attempt *at, struct table_pin *ret_pin,
                                 struct upkeep_bin *ret, struct err *err) {
@@ -331,11 +331,10 @@ static enum err_code look_again(struct compaction *c, const struct upkeep_bin *b
             }
         }
     }
-    at->lost = ret->count != bin->count;
     return ERR_OK;
 }
 
-// One attempt. *ret_again: with the deletes that came meanwhile it may succeed.
+// One attempt. *ret_again: with the files and deletes as they are now it may succeed.
 static enum err_code try_bin(struct compaction *c, const struct upkeep_bin *bin, int number,
                              bool *ret_again, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(BIN_ARENA);
@@ -349,16 +348,13 @@ static enum err_code try_bin(struct compaction *c, const struct upkeep_bin *bin,
         TRY(look_again(c, bin, &at, &pin, &now, err));
         at.pin = &pin;
         at.bin = &now;
+        if (!upkeep_bin_is_of_use(&now)) {
+            c->done.bins_left_out++; // others have done what was to be done
+            return ERR_OK;
+        }
     }
-    enum err_code code = ERR_OK;
-    if (!at.lost) {
-        code = write_and_commit(&at, number == BIN_ATTEMPTS - 1 ? NULL : lock, err);
-    }
-    if (at.lost) {
-        c->done.bins_left_out++;
-        return ERR_OK;
-    }
-    *ret_again = code == ERR_CONFLICT && at.stale;
+    const enum err_code code = write_and_commit(&at, number == BIN_ATTEMPTS - 1 ? NULL : lock, err);
+    *ret_again = code == ERR_CONFLICT && (at.stale || at.lost);
     return code;
 }
 

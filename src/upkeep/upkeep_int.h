@@ -31,6 +31,8 @@ struct upkeep_bin {
     int64_t bytes; // that its live rows take, about
     int64_t live, deleted;
 };
+// Does writing it again change anything?
+bool upkeep_bin_is_of_use(const struct upkeep_bin *b);
 struct upkeep_plan {
     struct upkeep_bin *bins;
     size_t count;

@@ -71,7 +71,7 @@ static void bin_add(struct upkeep_bin *b, const struct table_file *f) {
 }
 
 // Of one file without deletes nothing better can be made.
-static bool is_of_use(const struct upkeep_bin *b) {
+bool upkeep_bin_is_of_use(const struct upkeep_bin *b) {
     return b->count > 1 || b->deleted > 0;
 }
 
@@ -84,7 +84,7 @@ static void pack(const struct table_file **files, size_t count, int64_t target_b
             bin_add(&b, files[i++]);
         } while (i < count && b.bytes + weight_of(files[i]) <= target_bytes &&
                  b.count < BIN_FILES_MAX);
-        if (is_of_use(&b)) {
+        if (upkeep_bin_is_of_use(&b)) {
             ret->bins[ret->count++] = b;
         }
     }

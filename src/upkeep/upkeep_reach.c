@@ -12,8 +12,7 @@ const struct reached *upkeep_reach_find(const struct upkeep_reach *r, struct str
     return found;
 }
 
-// True when it was not there yet.
-static bool add_name(struct upkeep_reach *r, struct str name, int64_t bytes) {
+bool upkeep_reach_add(struct upkeep_reach *r, struct str name, int64_t bytes) {
     if (upkeep_reach_find(r, name) != NULL) {
         return false;
     }
@@ -29,7 +28,7 @@ static enum err_code add_uri(struct upkeep_reach *r, const struct table_pin *pin
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
     struct str name;
     TRY(table_object_name(pin->metadata, &pin->dataset, uri, &a, &name, err));
-    *ret_new = add_name(r, name, bytes);
+    *ret_new = upkeep_reach_add(r, name, bytes);
     return ERR_OK;
 }
 
@@ -72,7 +71,7 @@ enum err_code upkeep_reach_metadata(struct upkeep_reach *r, const struct table_p
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
     struct str *statistics;
     bool is_new;
-    (void)add_name(r, pin->dataset.metadata, 0);
+    (void)upkeep_reach_add(r, pin->dataset.metadata, 0);
     for (size_t i = 0; i < pin->metadata->metadata_log_count; i++) {
         TRY(add_uri(r, pin, pin->metadata->metadata_log[i].metadata, 0, &is_new, err));
     }

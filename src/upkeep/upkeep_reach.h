@@ -16,6 +16,8 @@ struct upkeep_reach {
 };
 void upkeep_reach_release(struct upkeep_reach *r); // for DEFER; the names stay with the arena
 const struct reached *upkeep_reach_find(const struct upkeep_reach *r, struct str name);
+// True when it was not there yet.
+bool upkeep_reach_add(struct upkeep_reach *r, struct str name, int64_t bytes);
 // Adds what a snapshot of the pin's metadata leads to: list, manifests, and live files.
 MUST_CHECK enum err_code upkeep_reach_snapshot(struct upkeep_reach *r, const struct table_pin *pin,
                                                const struct ice_snapshot *s, struct err *err);

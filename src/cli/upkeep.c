@@ -1,0 +1,331 @@
+// compact, snapshots, jobs and fsck: what keeps datasets quick, and what checks a data folder.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scratch.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/grid.h"
+#include "store/store.h"
+#include "upkeep/upkeep.h"
+
+enum { OUT_BYTES_MAX = 64 << 20, BODY_BYTES_MAX = 1 << 20 };
+
+// "5d", "12h", "30m" or "90s" as milliseconds.
+static enum err_code duration(const struct args *a, const char *option, int64_t *ret,
+                              struct err *err) {
+    static const struct {
+        char letter;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    const struct str s = str_from(args_value(a, option));
+    int64_t number = 0;
+    for (size_t i = 0; i < ARRAY_LEN(units) && s.len > 1; i++) {
+        if (s.ptr[s.len - 1] == units[i].letter &&
+            str_to_i64(str_slice(s, 0, s.len - 1), &number) && number >= 0 && number < 1000000) {
+            *ret = number * units[i].ms;
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_INVALID, "--%s is a time like 12h or 5d, not \"%.40s\"", option,
+                   args_value(a, option));
+}
+
+// A member with the answer's number, laid out as "name    value".
+struct fact {
+    const char *name, *key;
+    bool bytes;
+};
+
+static void show_facts(const struct args *a, const json_t *j, const struct fact *facts,
+                       size_t count, struct buf *out) {
+    for (size_t i = 0; i < count; i++) {
+        int64_t number = 0;
+        if (json_get_i64(j, facts[i].key, &number)) {
+            const struct str text =
+                facts[i].bytes ? grid_bytes(number, a->arena) : grid_number(number, a->arena);
+            buf_printf(out, "%-16s " STR_FMT "\n", facts[i].name, STR_ARG(text));
+        }
+    }
+}
+
+static void show_json(const struct args *a, const json_t *j, struct buf *out) {
+    buf_add_str(out, json_text(j, a->arena));
+    buf_add_char(out, '\n');
+}
+
+// Sends what a command asks for and shows the answer.
+struct request {
+    struct str path;
+    const struct buf *body;
+    const struct fact *facts;
+    size_t fact_count;
+};
+
+static enum err_code ask(const struct args *a, const struct request *r, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(client_json(c, "POST", r->path, r->body, &answer, err));
+    const json_t *list = json_object_get(answer, "datasets");
+    if (args_flag(a, "json")) {
+        show_json(a, answer, &out);
+    } else if (list == NULL) {
+        show_facts(a, answer, r->facts, r->fact_count, &out);
+    }
+    for (size_t i = 0; !args_flag(a, "json") && i < json_array_size(list); i++) {
+        struct str name = STR_NONE;
+        const json_t *one = json_array_get(list, i);
+        struct str detail = STR_NONE;
+        (void)json_get_str(one, "dataset", &name);
+        (void)json_get_str(json_object_get(one, "error"), "detail", &detail);
+        buf_printf(&out, "%s%-16s " STR_FMT "\n", i == 0 ? "" : "\n", "dataset", STR_ARG(name));
+        if (detail.len > 0) {
+            buf_printf(&out, "%-16s " STR_FMT "\n", "error", STR_ARG(detail));
+        }
+        show_facts(a, one, r->facts, r->fact_count, &out);
+    }
+    return grid_write(&out, err);
+}
+
+static void add_columns(struct jsonw *w, const char *text) {
+    struct str rest = str_from(text);
+    struct str column;
+    jsonw_key(w, STR("cluster_by"));
+    jsonw_array(w);
+    while (str_cut(&rest, ',', &column)) {
+        jsonw_str(w, str_trim(column));
+    }
+    jsonw_end_array(w);
+}
+
+enum err_code cli_compact(const struct args *a, struct err *err) {
+    static const struct fact facts[] = {
+        {"files before", "files_before", false},
+        {"files after", "files_after", false},
+        {"size before", "bytes_before", true},
+        {"size after", "bytes_after", true},
+        {"files read", "files_read", false},
+        {"files written", "files_written", false},
+        {"rows", "rows", false},
+        {"deletes applied", "deletes_applied", false},
+        {"milliseconds", "duration_ms", false},
+    };
+    DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
+    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
+    struct jsonw w = JSONW(&body);
+    int64_t target = 0;
+    if (args_flag(a, "all") == (a->word_count > 0)) {
+        return err_set(err, ERR_INVALID, "name a dataset, or give --all");
+    }
+    TRY(args_number(a, "target-bytes", 0, INT64_MAX, &target, err));
+    jsonw_object(&w);
+    if (args_flag(a, "all")) {
+        jsonw_field_bool(&w, "all", true);
+    } else {
+        jsonw_field_str(&w, "dataset", str_from(a->words[0]));
+    }
+    jsonw_field_bool(&w, "dry_run", args_flag(a, "dry-run"));
+    if (target > 0) {
+        jsonw_field_i64(&w, "target_bytes", target);
+    }
+    if (args_value(a, "cluster-by") != NULL) {
+        add_columns(&w, args_value(a, "cluster-by"));
+    }
+    jsonw_end_object(&w);
+    buf_add_cstr(&path, "/query/compact");
+    if (args_value(a, "reason") != NULL) {
+        client_parameter(&path, "reason", str_from(args_value(a, "reason")));
+    }
+    return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
+}
+
+static void dataset_path(const struct args *a, const char *below, struct buf *path) {
+    buf_add_cstr(path, "/catalog/datasets/by-name/");
+    client_escape(path, str_from(a->words[0]));
+    buf_add_cstr(path, below);
+    if (args_value(a, "reason") != NULL) {
+        client_parameter(path, "reason", str_from(args_value(a, "reason")));
+    }
+}
+
+enum err_code cli_snapshots_rollback(const struct args *a, struct err *err) {
+    static const struct fact facts[] = {{"rows before", "rows_before", false},
+                                        {"rows after", "rows_after", false}};
+    DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
+    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
+    struct jsonw w = JSONW(&body);
+    int64_t version = 0;
+    if (!str_to_i64(str_from(a->words[1]), &version)) {
+        return err_set(err, ERR_INVALID,
+                       "\"%.40s\" is neither a snapshot nor a sequence number; \"tarn snapshots "
+                       "ls %.100s\" lists them",
+                       a->words[1], a->words[0]);
+    }
+    jsonw_object(&w);
+    jsonw_field_i64(&w, "version", version);
+    jsonw_field_bool(&w, "dry_run", args_flag(a, "dry-run"));
+    jsonw_end_object(&w);
+    dataset_path(a, "/rollback", &path);
+    return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
+}
+
+enum err_code cli_snapshots_expire(const struct args *a, struct err *err) {
+    static const struct fact facts[] = {{"snapshots before", "snapshots_before", false},
+                                        {"snapshots after", "snapshots_after", false},
+                                        {"objects removed", "objects_removed", false},
+                                        {"size removed", "bytes_removed", true}};
+    DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
+    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
+    struct jsonw w = JSONW(&body);
+    int64_t number = 0;
+    jsonw_object(&w);
+    if (args_value(a, "older-than") != NULL) {
+        TRY(duration(a, "older-than", &number, err));
+        jsonw_field_i64(&w, "max_age_ms", number);
+    }
+    TRY(args_number(a, "keep", 0, INT64_MAX, &number, err));
+    if (number > 0) {
+        jsonw_field_i64(&w, "keep_min", number);
+    }
+    TRY(args_number(a, "keep-max", 0, INT64_MAX, &number, err));
+    if (number > 0) {
+        jsonw_field_i64(&w, "keep_max", number);
+    }
+    jsonw_field_bool(&w, "dry_run", args_flag(a, "dry-run"));
+    jsonw_end_object(&w);
+    dataset_path(a, "/expire", &path);
+    return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
+}
+
+enum err_code cli_snapshots_orphans(const struct args *a, struct err *err) {
+    static const struct fact facts[] = {{"objects seen", "objects_seen", false},
+                                        {"orphans", "orphans", false},
+                                        {"size", "bytes", true}};
+    DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
+    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
+    struct jsonw w = JSONW(&body);
+    jsonw_object(&w);
+    if (args_value(a, "older-than") != NULL) {
+        int64_t age_ms = 0;
+        TRY(duration(a, "older-than", &age_ms, err));
+        jsonw_field_i64(&w, "older_than_ms", age_ms);
+    }
+    jsonw_field_bool(&w, "dry_run", args_flag(a, "dry-run"));
+    jsonw_end_object(&w);
+    dataset_path(a, "/orphans", &path);
+    return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
+}
+
+static enum err_code job_do(const struct args *a, const char *method, struct err *err) {
+    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    buf_add_cstr(&path, "/jobs/");
+    client_escape(&path, str_from(a->words[0]));
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(client_json(c, method, buf_str(&path), NULL, &answer, err));
+    show_json(a, answer, &out);
+    return grid_write(&out, err);
+}
+
+enum err_code cli_jobs_show(const struct args *a, struct err *err) {
+    return job_do(a, "GET", err);
+}
+
+enum err_code cli_jobs_stop(const struct args *a, struct err *err) {
+    return job_do(a, "DELETE", err);
+}
+
+// fsck
+
+static json_t *finding_json(const struct upkeep_finding *f) {
+    json_t *j = json_object();
+    json_object_set_new(j, "damage", json_boolean(f->damage));
+    json_object_set_new(j, "dataset", json_new_str(f->dataset));
+    json_object_set_new(j, "object", json_new_str(f->object));
+    json_object_set_new(j, "what", json_new_str(f->what));
+    json_object_set_new(j, "mend", json_new_str(f->mend));
+    return j;
+}
+
+static void health_json(const struct args *a, const struct upkeep_health *h, struct buf *out) {
+    DEFER(json_decrefp) json_t *j = json_object();
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->count; i++) {
+        json_array_append_new(list, finding_json(&h->findings[i]));
+    }
+    json_object_set_new(j, "records", json_integer((json_int_t)h->records));
+    json_object_set_new(j, "datasets", json_integer(h->datasets));
+    json_object_set_new(j, "snapshots", json_integer(h->snapshots));
+    json_object_set_new(j, "manifests", json_integer(h->manifests));
+    json_object_set_new(j, "files", json_integer(h->files));
+    json_object_set_new(j, "rows", json_integer(h->rows));
+    json_object_set_new(j, "orphans", json_integer(h->orphans));
+    json_object_set_new(j, "damages", json_integer(h->damages));
+    json_object_set_new(j, "findings", list);
+    show_json(a, j, out);
+}
+
+static void health_text(const struct upkeep_health *h, struct buf *out) {
+    for (size_t i = 0; i < h->count; i++) {
+        const struct upkeep_finding *f = &h->findings[i];
+        buf_printf(out,
+                   "%s  " STR_FMT "%s" STR_FMT "\n        " STR_FMT "\n        mend: " STR_FMT "\n",
+                   f->damage ? "DAMAGE" : "note  ", STR_ARG(f->dataset),
+                   f->dataset.len > 0 && f->object.len > 0 ? "  " : "", STR_ARG(f->object),
+                   STR_ARG(f->what), STR_ARG(f->mend));
+    }
+    buf_printf(out,
+               "records       %" PRIu64 "\ndatasets      %" PRId64 "\nsnapshots     %" PRId64
+               "\nmanifests     %" PRId64 "\nfiles         %" PRId64 "\nrows          %" PRId64
+               "\norphans       %" PRId64 "\nverdict       %s\n",
+               h->records, h->datasets, h->snapshots, h->manifests, h->files, h->rows, h->orphans,
+               h->damages == 0 ? "good" : "DAMAGED");
+}
+
+static enum err_code look(const struct args *a, const char *data, struct upkeep_health *ret,
+                          struct err *err) {
+    const char *primary = arena_printf(a->arena, "%s/primary", data).ptr;
+    const char *temp = getenv("TMPDIR");
+    DEFER(freep) char *real = realpath(primary, NULL);
+    DEFER(store_closep) struct store *store = NULL;
+    DEFER(scratch_remove) struct scratch scratch = {.fd = -1};
+    if (real == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "%s is no data folder of tarn: there is no %s", data,
+                       primary);
+    }
+    TRY(store_folder_open(primary, &store, err));
+    TRY(scratch_make(str_from(temp != NULL && *temp != '\0' ? temp : "/tmp"), STR("tarn-fsck-"),
+                     &scratch, err));
+    const struct upkeep_fsck options = {.store = store,
+                                        .uri = arena_printf(a->arena, "file://%s", real),
+                                        .scratch = str_from(scratch.path)};
+    return upkeep_fsck(&options, a->arena, ret, err);
+}
+
+enum err_code cli_fsck(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    struct upkeep_health health = {0};
+    const char *env = getenv("TARN_DATA");
+    const char *data = args_value(a, "data");
+    if (data == NULL) {
+        data = env != NULL && *env != '\0' ? env : "./tarn-data";
+    }
+    TRY(look(a, data, &health, err));
+    if (args_flag(a, "json")) {
+        health_json(a, &health, &out);
+    } else {
+        health_text(&health, &out);
+    }
+    TRY(grid_write(&out, err));
+    return health.damages == 0
+               ? ERR_OK
+               : err_set(err, ERR_CORRUPT, "%lld things are damaged", (long long)health.damages);
+}

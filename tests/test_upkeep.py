@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import subprocess
 import threading
 import time
 
@@ -264,3 +265,53 @@ class Client(Server):
         self.session = requests.Session()
         self.session.trust_env = False
         self.url, self.token = server.url, server.token
+
+
+def run_cli(server, *words, code=0):
+    done = subprocess.run([os.environ.get("TARN_BIN", "tarn"), *words], capture_output=True, text=True, timeout=60,
+                          check=False, env={**os.environ, "TARN_URL": server.url, "TARN_TOKEN": server.token})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_commands_do_the_same(tarn):
+    appended(tarn, "a")
+    assert json.loads(run_cli(tarn, "compact", "a", "--dry-run", "--json"))["files_after"] == 1
+    assert "files after      1\n" in run_cli(tarn, "compact", "a")
+    assert "a" in run_cli(tarn, "compact", "--all")
+    run_cli(tarn, "compact", code=2)
+    listed = run_cli(tarn, "snapshots", "ls", "a")
+    assert "replace" in listed and "current" in listed
+    assert "rows after       100\n" in run_cli(tarn, "snapshots", "rollback", "a", "1")
+    run_cli(tarn, "snapshots", "rollback", "a", "77", code=3)
+    assert "snapshots after  1\n" in run_cli(tarn, "snapshots", "expire", "a", "--keep-max", "1", "--older-than", "0s")
+    assert "orphans          0\n" in run_cli(tarn, "snapshots", "orphans", "a")
+    jobs = run_cli(tarn, "jobs", "ls")
+    assert "compact" in jobs and "rollback" in jobs
+    job = ok(tarn.get("/jobs"))["jobs"][0]["id"]
+    assert json.loads(run_cli(tarn, "jobs", "show", job))["state"] == "done"
+    run_cli(tarn, "jobs", "stop", job, code=5)
+
+
+def test_fsck_finds_what_is_missing_and_leaves_the_folder_alone(tarn):
+    appended(tarn, "a")
+    folder = objects(tarn, "a")
+    tarn.stop()
+    before = sorted(glob.glob(tarn.data + "/primary/**", recursive=True))
+    assert "verdict       good" in run_cli(tarn, "fsck", "--data", tarn.data)
+    assert sorted(glob.glob(tarn.data + "/primary/**", recursive=True)) == before
+    name = sorted(os.listdir(folder + "/data"))[0]
+    os.remove(f"{folder}/data/{name}")
+    found = json.loads(run_cli(tarn, "fsck", "--data", tarn.data, "--json", code=1))
+    assert found["damages"] > 0
+    assert any(name in f["object"] and f["mend"] for f in found["findings"])
+    run_cli(tarn, "fsck", "--data", tarn.data + "/nowhere", code=3)
+
+
+def test_small_files_are_compacted_unasked(serve):
+    tarn = serve("--upkeep-interval", "100ms", "--upkeep-small-files", "4")
+    appended(tarn, "a", 6)
+    wait_until(lambda: ok(tarn.get(DATASET + "a"))["files"] <= 2, 30)
+    job = ok(tarn.get("/jobs"))["jobs"][0]
+    assert (job["kind"], job["target"], job["principal"]) == ("upkeep", "a", "upkeep")
+    assert tarn.value("SELECT sum(id) FROM a") == sum(range(600))

@@ -65,10 +65,10 @@ static enum err_code parse_on_error(struct str value, bool *ret, struct err *err
 
 static enum err_code parse_format(struct str value, enum ingest_format *ret, struct err *err) {
     if (!ingest_format_parse(value, ret)) {
-        return err_set(err, ERR_INVALID,
-                       "format must be auto, csv, tsv, json, ndjson or parquet, not \"" STR_FMT
-                       "\"",
-                       STR_ARG(value));
+        return err_set(
+            err, ERR_INVALID,
+            "format must be auto, csv, tsv, json, ndjson, parquet or arrow, not \"" STR_FMT "\"",
+            STR_ARG(value));
     }
     return ERR_OK;
 }
@@ -256,8 +256,9 @@ static json_t *rejected_json(const struct ingest_result *r, struct arena *a) {
 
 static const char *format_name(enum ingest_format f) {
     static const char *const names[] = {
-        [INGEST_AUTO] = "auto", [INGEST_CSV] = "csv",       [INGEST_TSV] = "tsv",
-        [INGEST_JSON] = "json", [INGEST_NDJSON] = "ndjson", [INGEST_PARQUET] = "parquet"};
+        [INGEST_AUTO] = "auto",  [INGEST_CSV] = "csv",       [INGEST_TSV] = "tsv",
+        [INGEST_JSON] = "json",  [INGEST_NDJSON] = "ndjson", [INGEST_PARQUET] = "parquet",
+        [INGEST_ARROW] = "arrow"};
     return names[f];
 }
 

@@ -10,7 +10,8 @@ static const struct route_query page_query[] = {
 
 static const struct route_query ingest_query[] = {
     {"dataset", "string", "Name of the dataset."},
-    {"format", "string", "auto (default), csv, tsv, json, ndjson or parquet."},
+    {"format", "string",
+     "auto (default), csv, tsv, json, ndjson, parquet or arrow (IPC stream or file)."},
     {"mode", "string", "create (default), append, replace, upsert or delete (by key)."},
     {"key", "string", "Upsert and delete: columns that tell rows apart, with commas between."},
     {"on_duplicate", "string", "Upsert: a key twice in the file: fail (default) or last."},

@@ -28,8 +28,9 @@ static bool drop_suffix(struct str *name, const char *const *suffixes) {
 
 struct str cli_dataset_name(struct str path, struct arena *a) {
     static const char *const packed[] = {".gz", ".zst", NULL};
-    static const char *const formats[] = {".csv",   ".tsv",    ".txt",     ".json",
-                                          ".jsonl", ".ndjson", ".parquet", NULL};
+    static const char *const formats[] = {".csv",    ".tsv",     ".txt",     ".json",
+                                          ".jsonl",  ".ndjson",  ".parquet", ".arrow",
+                                          ".arrows", ".feather", NULL};
     struct str name = path;
     for (size_t i = 0; i < path.len; i++) {
         name = path.ptr[i] == '/' ? str_slice(path, i + 1, path.len) : name;

@@ -21,7 +21,7 @@ static const struct format_name {
 } format_names[] = {
     {"auto", INGEST_AUTO},       {"csv", INGEST_CSV},       {"tsv", INGEST_TSV},
     {"json", INGEST_JSON},       {"ndjson", INGEST_NDJSON}, {"jsonl", INGEST_NDJSON},
-    {"parquet", INGEST_PARQUET},
+    {"parquet", INGEST_PARQUET}, {"arrow", INGEST_ARROW},
 };
 
 bool ingest_format_parse(struct str text, enum ingest_format *ret) {
@@ -388,8 +388,8 @@ static enum err_code recognise(struct ingest_upload *u, enum detect_kind *ret, s
     *ret = detect_bytes(head, &name);
     if (*ret == DETECT_OTHER) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "this is %s; CSV, TSV, JSON, NDJSON and Parquet can be read, also packed "
-                       "with gzip or zstd",
+                       "this is %s; CSV, TSV, JSON, NDJSON, Parquet and Arrow can be read, also "
+                       "packed with gzip or zstd",
                        name);
     }
     return ERR_OK;
@@ -417,6 +417,16 @@ static enum err_code decide_format(struct ingest_upload *u, enum detect_kind kin
     if (wanted == INGEST_PARQUET) {
         return err_set(err, ERR_DATA, "this is not a Parquet file, which is the format %s", who);
     }
+    if (kind == DETECT_ARROW) {
+        u->format = INGEST_ARROW;
+        return stated && wanted != INGEST_ARROW
+                   ? err_set(err, ERR_DATA, "this is Arrow data, not the format stated")
+                   : ERR_OK;
+    }
+    if (wanted == INGEST_ARROW) {
+        return err_set(err, ERR_DATA, "this is no Arrow stream or file, which is the format %s",
+                       who);
+    }
     if (wants_json && kind != DETECT_JSON) {
         return err_set(err, ERR_DATA,
                        "this is not JSON, which is the format %s: it begins with neither { nor [",
@@ -437,7 +447,7 @@ static enum err_code prepare(struct ingest_upload *u, struct err *err) {
     if (is_packed(kind)) {
         return err_set(err, ERR_UNSUPPORTED, "the file is packed twice; unpack it once");
     }
-    if (kind != DETECT_PARQUET) {
+    if (kind != DETECT_PARQUET && kind != DETECT_ARROW) {
         TRY(text_prepare(u, err));
         TRY(recognise(u, &kind, err));
     }
@@ -458,6 +468,9 @@ static enum err_code write_rows(struct ingest_upload *u, struct str sha256, stru
     switch (u->format) {
     case INGEST_PARQUET:
         code = parquet_write(u, sha256, a, &ret->written, err);
+        break;
+    case INGEST_ARROW:
+        code = arrow_write(u, sha256, a, &ret->written, err);
         break;
     case INGEST_JSON:
     case INGEST_NDJSON:

@@ -25,6 +25,7 @@ enum ingest_format {
     INGEST_JSON, // one array of objects, or one object
     INGEST_NDJSON,
     INGEST_PARQUET,
+    INGEST_ARROW, // IPC: a stream or a file
 };
 bool ingest_format_parse(struct str text, enum ingest_format *ret);
 

@@ -33,6 +33,7 @@ enum detect_kind {
     DETECT_TEXT,
     DETECT_JSON, // '{' or '[' comes first
     DETECT_PARQUET,
+    DETECT_ARROW,
     DETECT_GZIP,
     DETECT_ZSTD,
     DETECT_OTHER, // something known that is not read
@@ -116,6 +117,8 @@ MUST_CHECK enum err_code json_write(struct ingest_upload *u, struct str sha256, 
                                     struct table_written *ret, struct err *err);
 MUST_CHECK enum err_code parquet_write(struct ingest_upload *u, struct str sha256, struct arena *a,
                                        struct table_written *ret, struct err *err);
+MUST_CHECK enum err_code arrow_write(struct ingest_upload *u, struct str sha256, struct arena *a,
+                                     struct table_written *ret, struct err *err);
 
 // Notes a bad row: counted, the first ones kept, written to the rejects file when that is wanted.
 MUST_CHECK enum err_code rejects_add(struct ingest_upload *u, const struct ingest_reject *r,

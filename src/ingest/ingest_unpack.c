@@ -29,7 +29,8 @@ static const struct magic {
     {"7z\xBC\xAF", 4, DETECT_OTHER, "a 7-Zip archive"},
     {"ORC", 3, DETECT_OTHER, "an ORC file"},
     {"Obj\x01", 4, DETECT_OTHER, "an Avro file"},
-    {"ARROW1", 6, DETECT_OTHER, "an Arrow file"},
+    {"ARROW1", 6, DETECT_ARROW, NULL},
+    {"\xFF\xFF\xFF\xFF", 4, DETECT_ARROW, NULL},
     {"SQLite format 3", 15, DETECT_OTHER, "an SQLite database"},
     {"%PDF", 4, DETECT_OTHER, "a PDF document"},
     {"\xD0\xCF\x11\xE0", 4, DETECT_OTHER, "an old Excel workbook"},
@@ -42,6 +43,7 @@ static const struct suffix {
     {".csv", INGEST_CSV},      {".tsv", INGEST_TSV},         {".tab", INGEST_TSV},
     {".txt", INGEST_CSV},      {".json", INGEST_JSON},       {".ndjson", INGEST_NDJSON},
     {".jsonl", INGEST_NDJSON}, {".parquet", INGEST_PARQUET}, {".pq", INGEST_PARQUET},
+    {".arrow", INGEST_ARROW},  {".arrows", INGEST_ARROW},    {".feather", INGEST_ARROW},
 };
 
 enum detect_kind detect_bytes(struct str head, const char **ret_name) {

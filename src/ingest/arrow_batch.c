@@ -131,13 +131,15 @@ static enum err_code check_text(struct loader *l, const struct arrow_field *f,
 
 static enum err_code check_decimals(struct loader *l, const struct arrow_field *f,
                                     const struct ArrowArray *a) {
+    const char *values = a->buffers[1];
     __int128 limit = 1;
+    CHECK(values != NULL);
     for (int i = 0; i < f->precision; i++) {
         limit *= 10;
     }
     for (int64_t i = 0; i < a->length; i++) {
         __int128 v = 0;
-        memcpy(&v, (const char *)a->buffers[1] + 16 * i, sizeof(v));
+        memcpy(&v, values + 16 * i, sizeof(v));
         if (is_valid(a, i) && (v >= limit || v <= -limit)) {
             return err_set(l->err, ERR_DATA,
                            "column \"" STR_FMT "\" has a decimal of more than %d digits",
@@ -198,7 +200,7 @@ static enum err_code next_node(struct loader *l, struct ArrowArray *a) {
 }
 
 static enum err_code read_mask(struct loader *l, struct ArrowArray *a) {
-    struct str mask;
+    struct str mask = STR_NONE;
     TRY(next_buffer(l, &mask));
     if (mask.len == 0) {
         return a->null_count == 0 ? ERR_OK : arrow_damaged(l->err, "NULLs that are not marked");
@@ -210,7 +212,7 @@ static enum err_code read_mask(struct loader *l, struct ArrowArray *a) {
 }
 
 static enum err_code read_values(struct loader *l, int64_t width, struct ArrowArray *a) {
-    struct str values;
+    struct str values = STR_NONE;
     TRY(next_buffer(l, &values));
     a->buffers[1] = values.ptr;
     a->n_buffers = 2;
@@ -218,7 +220,7 @@ static enum err_code read_values(struct loader *l, int64_t width, struct ArrowAr
 }
 
 static enum err_code read_offsets(struct loader *l, int64_t width, struct ArrowArray *a) {
-    struct str offsets;
+    struct str offsets = STR_NONE;
     TRY(next_buffer(l, &offsets));
     a->buffers[1] = offsets.ptr;
     a->n_buffers = 2;
@@ -247,7 +249,7 @@ static enum err_code read_children(struct loader *l, const struct arrow_field *f
 
 static enum err_code read_bytes(struct loader *l, const struct arrow_field *f,
                                 struct ArrowArray *a) {
-    struct str data;
+    struct str data = STR_NONE;
     TRY(read_offsets(l, f->bits, a));
     TRY(next_buffer(l, &data));
     a->buffers[2] = data.ptr;

@@ -1,7 +1,6 @@
 // Arrow IPC: the messages of a stream, one after another.
 #include "ingest/arrow_int.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define META_MAX (64 << 20)
@@ -70,7 +69,7 @@ enum err_code arrow_read_open(struct arrow_reader *r, struct str data, struct ar
     r->file = str_starts(data, MAGIC);
     if (r->file) {
         const struct str end = str_slice(data, data.len - MIN(data.len, MAGIC.len), data.len);
-        if (data.len < 2 * MAGIC_BYTES || !str_eq(end, MAGIC)) {
+        if (data.len < 2ULL * MAGIC_BYTES || !str_eq(end, MAGIC)) {
             return arrow_damaged(err, "the file does not end as an Arrow file does");
         }
         r->at = MAGIC_BYTES;
@@ -84,11 +83,7 @@ enum err_code arrow_read_open(struct arrow_reader *r, struct str data, struct ar
 }
 
 static void drop_dictionary(struct arrow_field *f) {
-    if (f->dictionary_arena != NULL) {
-        arena_release(f->dictionary_arena);
-        free(f->dictionary_arena);
-    }
-    f->dictionary_arena = NULL;
+    arena_release(&f->dictionary_arena);
     f->dictionary = NULL;
 }
 
@@ -115,9 +110,8 @@ static enum err_code take_dictionary(struct arrow_reader *r, const struct messag
         struct arrow_field *f = r->dictionaries[i];
         if (f->dictionary_id == id) {
             drop_dictionary(f);
-            f->dictionary_arena = xcalloc(1, sizeof(struct arena));
-            *f->dictionary_arena = ARENA(DICTIONARY_MAX);
-            const struct arrow_body body = {&batch, m->body, f->dictionary_arena};
+            f->dictionary_arena = ARENA(DICTIONARY_MAX);
+            const struct arrow_body body = {&batch, m->body, &f->dictionary_arena};
             TRY(arrow_read_batch(&body, f, &f->dictionary, err));
         }
     }

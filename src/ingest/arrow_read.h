@@ -36,7 +36,7 @@ struct arrow_field {
     int64_t index_bits;
     bool index_signed;
     struct ArrowArray *dictionary; // as it is now
-    struct arena *dictionary_arena;
+    struct arena dictionary_arena; // its; in use when there is one
 };
 
 struct arrow_reader {

@@ -191,7 +191,7 @@ static bool fault_once(const struct fault_case *c) {
 
 static void fault_everywhere(enum fault_kind kind) {
     for (int change = 0; change < CHANGES; change++) {
-        struct fault_case c = {.change = change, .kind = kind, .at = 1};
+        struct fault_case c = {.change = (enum change)change, .kind = kind, .at = 1};
         // Operations that this kind cannot spoil are passed over: a few in a row are not the end.
         for (int silent = 0; silent < (kind == FAULT_TEAR ? 8 : 1); c.at++) {
             silent = fault_once(&c) ? 0 : silent + 1;

@@ -1,8 +1,11 @@
 """Arrow IPC streams as files and as deltas: what the server answers in Arrow it takes back."""
 
+import ctypes
 import struct
 
 import pytest
+
+import arrow_write as aw
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -117,3 +120,81 @@ def test_the_format_can_be_stated_and_is_checked(t):
     assert t.upload("stated2", body, format="csv").status_code == 422
     answer = t.upload("stated2", "id\n1\n", format="arrow")
     assert answer.status_code == 422 and "Arrow" in answer.json()["detail"], answer.text
+
+
+def words(indices, **more):
+    """A column of the words of a dictionary; the second row is NULL."""
+    header, body = aw.batch(2, [(2, 0)], aw.texts(["red", "blue"]))
+    dictionary = aw.message(aw.DICTIONARY, {0: ("q", 7), 1: header}, body)
+    rows_ = aw.batch(len(indices), [(len(indices), 1)],
+                     [bytes([0b11111101]), struct.pack(f"<{len(indices)}b", *indices)], **more)
+    return aw.stream([aw.field("w", aw.UTF8, {}, 7)], dictionary, aw.message(aw.BATCH, *rows_))
+
+
+def test_a_dictionary_becomes_its_values(t):
+    t.ingest("words", words([1, 0, 0, 1]))
+    assert t.sql("SELECT * FROM words", format="arrays") == [["blue"], [None], ["red"], ["blue"]]
+
+
+def test_an_index_beyond_its_dictionary_is_refused(t):
+    for index in (2, -1):
+        answer = t.upload("words_bad", words([1, 0, index, 1]))
+        assert answer.status_code == 422 and "dictionary" in answer.json()["detail"], answer.text
+
+
+def test_an_index_that_is_null_may_be_anything(t):
+    t.ingest("words_null", words([1, 99, 0, 1]))
+    assert t.sql("SELECT * FROM words_null", format="arrays") == [["blue"], [None], ["red"], ["blue"]]
+
+
+def test_a_list_of_words_of_a_dictionary_keeps_its_nulls(t):
+    header, body = aw.batch(2, [(2, 0)], aw.texts(["red", "blue"]))
+    item = aw.field("item", aw.UTF8, {}, 7)
+    column = aw.field("l", aw.LIST, {})
+    column[5] = [item]
+    rows_ = aw.batch(3, [(3, 0), (4, 1)], [b"", struct.pack("<4i", 0, 1, 3, 4), bytes([0b11111101]),
+                                           struct.pack("<4b", 1, 99, 0, 1)])
+    t.ingest("lists", aw.stream([column], aw.message(aw.DICTIONARY, {0: ("q", 7), 1: header}, body),
+                                aw.message(aw.BATCH, *rows_)))
+    assert t.sql("SELECT * FROM lists", format="arrays") == [[["blue"]], [[None, "red"]], [["blue"]]]
+
+
+def zstd(data):
+    lib = ctypes.CDLL("libzstd.so.1")
+    lib.ZSTD_compress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(len(data) + 1024)
+    size = lib.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), 3)
+    return out.raw[:size]
+
+
+def numbers(**more):
+    header, body = aw.batch(3000, [(3000, 0)], [b"", struct.pack("<3000i", *range(3000))], **more)
+    return aw.stream([aw.field("n", aw.INT, aw.integer())], aw.message(aw.BATCH, header, body))
+
+
+@pytest.mark.parametrize("pack", [zstd, None], ids=["packed", "left as it is"])
+def test_a_body_may_be_compressed_with_zstd(t, pack):
+    name = "zstd" if pack else "zstd_raw"
+    t.ingest(name, numbers(codec=aw.ZSTD, pack=pack))
+    assert t.sql(f"SELECT count(*), sum(n), max(n) FROM {name}", format="arrays") == [[3000, 4498500, 2999]]
+
+
+def test_a_compressed_body_that_is_damaged_is_refused(t):
+    answer = t.upload("zstd_bad", numbers(codec=aw.ZSTD, pack=lambda data: zstd(data)[:-9]))
+    assert answer.status_code == 422 and "compressed" in answer.json()["detail"], answer.text
+
+
+def test_lz4_is_refused_with_what_to_do(t):
+    answer = t.upload("lz4", numbers(codec=aw.LZ4))
+    assert answer.status_code in (415, 422, 501) and "zstd" in answer.json()["detail"], answer.text
+
+
+@pytest.mark.parametrize("kind, name", [(aw.UNION, "union"), (aw.UTF8_VIEW, "utf8 view")])
+def test_a_type_that_is_not_read_is_named(t, kind, name):
+    answer = t.upload("odd", aw.stream([aw.field("n", kind, {})]))
+    assert answer.status_code in (415, 422, 501) and name in answer.json()["detail"], answer.text
+
+
+def test_a_list_without_its_elements_is_refused(t):
+    answer = t.upload("odd", aw.stream([aw.field("n", aw.LIST, {})]))
+    assert answer.status_code == 422, answer.text

@@ -162,13 +162,26 @@ static enum err_code check_range(struct loader *l, const struct arrow_field *f,
     return f->precision > 0 ? check_decimals(l, f, a) : ERR_OK;
 }
 
+// Indices of NULLs may be anything; here they become 0, so that nobody can follow them.
 static enum err_code check_indices(struct loader *l, const struct arrow_field *f,
-                                   const struct ArrowArray *a) {
+                                   struct ArrowArray *a) {
+    const size_t width = (size_t)f->index_bits / 8;
+    char *clean = NULL;
     for (int64_t i = 0; i < a->length; i++) {
         const int64_t v = int_at(a->buffers[1], f->index_bits, f->index_signed, i);
-        if (is_valid(a, i) && (v < 0 || v >= a->dictionary->length)) {
+        if (v >= 0 && v < a->dictionary->length) {
+            continue;
+        }
+        if (is_valid(a, i)) {
             return arrow_damaged(l->err, "an index beyond its dictionary");
         }
+        if (clean == NULL) {
+            const struct str all = {a->buffers[1], (size_t)a->length * width};
+            clean = arena_alloc(l->body->arena, all.len);
+            memcpy(clean, all.ptr, all.len);
+            a->buffers[1] = clean;
+        }
+        memset(clean + (size_t)i * width, 0, width);
     }
     return ERR_OK;
 }
@@ -207,7 +220,8 @@ static enum err_code read_mask(struct loader *l, struct ArrowArray *a) {
     }
     TRY(need(l, mask, a->length, 1));
     a->buffers[0] = mask.ptr;
-    a->null_count = -1; // the marks count
+    // The marks count; but the engine looks at those of indices only when it is told of NULLs.
+    a->null_count = MAX(a->null_count, 1);
     return ERR_OK;
 }
 

@@ -113,6 +113,19 @@ def use_every_route(call):
     call("listJobs")
     call("listJobs", params={"limit": 1})
 
+    call("listSnapshots", "cities")
+    [_, older, *_] = call("listSnapshots", "cities", params={"limit": 3})["snapshots"]
+    call("rollBack", "cities", json={"version": older["id"], "dry_run": True})
+    call("rollBack", "cities", json={"version": older["id"]}, params={"reason": "the last change was wrong"})
+    call("expireSnapshots", "cities", json={"dry_run": True})
+    call("expireSnapshots", "cities", json={"max_age_ms": 0, "keep_min": 1})
+    call("removeOrphans", "cities", json={"dry_run": True})
+    call("removeOrphans", "cities", json={"older_than_ms": 3600000})
+    call("pinDataset", json={"dataset": "cities"})
+    call("showCache")
+    call("evictDataset", json={"dataset": "cities"})
+    call("evictDataset", json={"all": True})
+
     made = call("createToken", json={"principal": "ann", "roles": ["admin"], "expires_at": "2099-01-01T00:00:00Z"})
     call("createToken", json={"principal": "bob", "roles": ["admin"], "expires_at": None})
     call("listTokens")

@@ -125,6 +125,22 @@ def test_a_request_may_be_sent_twice(t):
     assert other.status_code == 409 and "Idempotency-Key" in other.json()["detail"]
 
 
+@pytest.mark.parametrize("mode,body", [("append", "id,v\n2,20\n"), ("upsert", "id,v\n1,11\n2,20\n"), ("delete", "id\n1\n")])
+def test_a_file_may_be_sent_twice_under_a_key(t, mode, body):
+    name = f"file_{mode}"
+    t.ingest(name, "id,v\n1,10\n")
+    params = {"dataset": name, "mode": mode, **({} if mode == "append" else {"key": "id"})}
+    headers = {"Content-Type": "text/csv", "Idempotency-Key": f"file {mode}"}
+    first, again = (done(t.post("/ingest/delta", params=params, data=body, headers=headers)) for _ in range(2))
+    assert not first["replayed"] and again["replayed"]
+    assert first.get("changed") == again.get("changed") and first["rows"] == again["rows"]
+    assert pairs(t, name) == {"append": [(1, 10), (2, 20)], "upsert": [(1, 11), (2, 20)], "delete": []}[mode]
+    other = t.post("/ingest/delta", params=params, data=body + "9" + ",9" * (mode != "delete") + "\n", headers=headers)
+    assert other.status_code == 409
+    answer = t.upload(name, "id,v\n5,5\n", mode="replace", headers={"Idempotency-Key": "r"})
+    assert answer.status_code == 400 and "Idempotency-Key" in answer.json()["detail"]
+
+
 def test_an_idempotency_key_outlives_the_server(serve):
     t = serve()
     t.ingest("twice", "id,v\n1,10\n")
@@ -217,3 +233,9 @@ def test_the_command_line_upserts(t, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "2 rows sent, 1 of their keys were there" in done.stdout
     assert pairs(t, "cli") == [(1, 10), (2, 22), (3, 33)]
+
+
+def test_names_that_the_server_uses_itself_are_no_columns(t):
+    for name in ("tarn_row", "Tarn_Batch"):
+        answer = t.upload("taken", f"id,{name}\n1,1\n")
+        assert answer.status_code == 422 and "rename it" in answer.json()["detail"]

@@ -587,3 +587,11 @@ def test_an_error_in_mid_stream_does_not_look_like_an_end(t):
     except Exception:  # noqa: the connection was cut, which is right
         return
     assert answer.status_code != 200, f"{len(body)} bytes came as if they were all"
+
+
+def test_a_stream_that_may_be_cut_says_so_at_once(t):
+    for accept in (CSV, TSV, NDJSON, ARROW):
+        cut = t.query("SELECT * FROM people", accept=accept, rows_max=2)
+        assert cut.headers["X-Tarn-Rows-Max"] == "2"
+        assert "X-Tarn-Rows-Max" not in t.query("SELECT * FROM people", accept=accept).headers
+    assert "X-Tarn-Rows-Max" not in t.query("SELECT * FROM people", rows_max=2).headers

@@ -219,6 +219,7 @@ enum err_code ingest_file_begin(struct call *c, struct err *err) {
         TRY(set_option(u, c->http->query[i].name, c->http->query[i].value, err));
     }
     (void)http_header(c->http, "X-Lakehouse-Bucket", &u->request.bucket);
+    (void)http_header(c->http, "Idempotency-Key", &u->request.idempotency_key);
     int64_t max = c->api->config->http_upload_max;
     u->form = body_is_form(c);
     if (u->form) {
@@ -277,6 +278,7 @@ static json_t *ingested_json(const struct ingest_result *r, bool change, struct 
     json_object_set_new(j, "bucket", json_new_str(w->dataset.bucket));
     json_object_set_new(j, "duration_ms", json_integer(r->duration_us / 1000));
     json_object_set_new(j, "unchanged", json_boolean(w->unchanged));
+    json_object_set_new(j, "replayed", json_boolean(r->replayed));
     json_object_set_new(j, "rejected", rejected_json(r, a));
     if (change) {
         json_t *changed = json_object();

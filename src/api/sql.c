@@ -370,6 +370,11 @@ enum err_code query_sql(struct call *c, struct err *err) {
     }
     timing_header(an);
     http_set_header(c->http, "X-Tarn-Query", query_id(an->query));
+    if (!an->whole && an->rows_max < INT64_MAX) {
+        // A stream has no place to say "truncated": that it may be is said at once.
+        http_set_header(c->http, "X-Tarn-Rows-Max",
+                        arena_printf(c->arena, "%lld", (long long)an->rows_max));
+    }
     http_answer_stream(c->http, 200, encode_content_type(an->format),
                        (struct http_stream){an, answer_next});
     return ERR_OK;

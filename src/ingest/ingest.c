@@ -81,9 +81,10 @@ void ingest_close(struct ingest *i) {
 static void copy_request(const struct ingest_request *r, struct arena *a,
                          struct ingest_request *ret) {
     *ret = *r;
-    struct str *texts[] = {&ret->dataset,    &ret->bucket,    &ret->filename, &ret->delimiter,
-                           &ret->quote,      &ret->encoding,  &ret->keys,     &ret->who.actor,
-                           &ret->who.action, &ret->who.reason};
+    struct str *texts[] = {&ret->dataset,         &ret->bucket,    &ret->filename,
+                           &ret->delimiter,       &ret->quote,     &ret->encoding,
+                           &ret->idempotency_key, &ret->keys,      &ret->who.actor,
+                           &ret->who.action,      &ret->who.reason};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         *texts[i] = arena_str(a, *texts[i]);
     }
@@ -108,6 +109,12 @@ static enum err_code check_request(const struct ingest_request *r, struct err *e
     const bool none = r->quote.len == 0 || str_is(r->quote, "none");
     if (!none && (r->quote.len != 1 || !is_sign(r->quote.ptr[0]))) {
         return err_set(err, ERR_INVALID, "the quote must be one character, or \"none\"");
+    }
+    if (r->idempotency_key.len > 0 && r->mode != TABLE_APPEND) {
+        return err_set(
+            err, ERR_INVALID,
+            "an Idempotency-Key goes with append, upsert and delete; a file sent twice to "
+            "create changes nothing anyway");
     }
     if (r->quote.len == 1 && str_eq(r->quote, r->delimiter)) {
         return err_set(err, ERR_INVALID, "delimiter and quote cannot be the same");
@@ -296,6 +303,58 @@ static size_t split_keys(struct str text, struct arena *a, struct str **ret) {
     return count;
 }
 
+static struct catalog_idempotency idempotency(const struct ingest_upload *u,
+                                              const json_t *outcome) {
+    return (struct catalog_idempotency){.principal = u->request.who.actor,
+                                        .key = u->request.idempotency_key,
+                                        .request_sha256 = u->request_sha256,
+                                        .outcome = outcome};
+}
+
+static json_t *idempotency_changes(void *ctx, const struct table_delta_done *done) {
+    const struct ingest_upload *u = ctx;
+    if (u->request.idempotency_key.len == 0) {
+        return NULL;
+    }
+    DEFER(json_decrefp) json_t *outcome = json_object();
+    json_object_set_new(outcome, "rows", json_integer(done->batches[0].rows));
+    json_object_set_new(outcome, "matched", json_integer(done->batches[0].matched));
+    json_object_set_new(outcome, "added", json_integer(done->added));
+    json_t *changes = json_array();
+    const struct catalog_idempotency i = idempotency(u, outcome);
+    catalog_idempotency_changes(tables_catalog(u->ingest->tables), &i, changes);
+    return changes;
+}
+
+// The same request was carried out before: its outcome, and the dataset as it is now.
+static enum err_code replay(struct ingest_upload *u, struct str file_sha256, struct arena *a,
+                            struct ingest_result *ret, struct err *err) {
+    const struct ingest_request *r = &u->request;
+    DEFER(json_decrefp) json_t *outcome = NULL;
+    struct table_pin pin;
+    if (r->idempotency_key.len == 0) {
+        return ERR_OK;
+    }
+    const struct str asked = arena_printf(&u->arena, STR_FMT "\n%d\n" STR_FMT "\n%d%d\n" STR_FMT,
+                                          STR_ARG(r->dataset), (int)r->change, STR_ARG(r->keys),
+                                          r->last_wins, r->evolve, STR_ARG(file_sha256));
+    u->request_sha256 = hex_sha256(sha256(asked), &u->arena);
+    const struct catalog_idempotency i = idempotency(u, NULL);
+    TRY(catalog_idempotency_find(tables_catalog(u->ingest->tables), &i, &outcome, err));
+    if (outcome == NULL) {
+        return ERR_OK;
+    }
+    const struct table_want want = {.name = r->dataset};
+    TRY(table_pin_at(u->ingest->tables, &want, a, &pin, err));
+    ret->replayed = true;
+    ret->written =
+        (struct table_written){.dataset = pin.dataset, .schema = pin.schema, .unchanged = true};
+    (void)json_get_i64(outcome, "rows", &u->changed.rows);
+    (void)json_get_i64(outcome, "matched", &u->changed.matched);
+    (void)json_get_i64(outcome, "added", &ret->written.rows);
+    return ERR_OK;
+}
+
 static enum err_code change_rows(struct ingest_upload *u, struct str source, struct arena *a,
                                  struct table_written *ret, struct err *err) {
     const struct ingest_request *r = &u->request;
@@ -303,12 +362,16 @@ static enum err_code change_rows(struct ingest_upload *u, struct str source, str
     const size_t key_count = split_keys(r->keys, a, &keys);
     const struct table_delta d = {
         .dataset = r->dataset,
-        .mode = r->change == INGEST_UPSERT ? TABLE_DELTA_UPSERT : TABLE_DELTA_DELETE,
+        .mode = r->change == INGEST_UPSERT   ? TABLE_DELTA_UPSERT
+                : r->change == INGEST_DELETE ? TABLE_DELTA_DELETE
+                                             : TABLE_DELTA_APPEND,
         .keys = keys,
         .key_count = key_count,
         .source = source,
         .last_wins = r->last_wins,
         .evolve = r->evolve,
+        .extras = idempotency_changes,
+        .ctx = u,
         .who = r->who,
         .session = u->session,
     };
@@ -323,7 +386,7 @@ static enum err_code change_rows(struct ingest_upload *u, struct str source, str
 enum err_code upload_write(struct ingest_upload *u, struct str source, struct str sha256,
                            struct arena *a, struct table_written *ret, struct err *err) {
     TRY(upload_check(u, err));
-    if (u->request.change != INGEST_WRITE) {
+    if (u->request.change != INGEST_WRITE || u->request.idempotency_key.len > 0) {
         return change_rows(u, source, a, ret, err);
     }
     const struct table_write w = {
@@ -497,7 +560,8 @@ static enum err_code finish(struct ingest_upload *u, struct arena *a, struct ing
     }
     bool same = false;
     TRY(same_file(u, sha256, a, ret, &same, err));
-    if (same) {
+    TRY(replay(u, sha256, a, ret, err));
+    if (same || ret->replayed) {
         return ERR_OK;
     }
     TRY(prepare(u, err));

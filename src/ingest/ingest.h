@@ -44,8 +44,9 @@ struct ingest_request {
     enum ingest_format format;
     enum table_mode mode;
     enum ingest_change change;
-    struct str keys; // of a change: columns, with commas between
-    bool last_wins;  // of a change: of rows with one key the last one counts
+    struct str keys;            // of a change: columns, with commas between
+    bool last_wins;             // of a change: of rows with one key the last one counts
+    struct str idempotency_key; // of a change or an append: done once under it; empty: none
     bool evolve;
     bool reject;            // on_error=reject: keep the good rows
     enum ingest_tri header; // CSV, TSV
@@ -65,6 +66,7 @@ struct ingest_result {
     struct table_written written;
     enum ingest_format format;
     int64_t bytes_received;
+    bool replayed;                   // it had been done before, under its idempotency key
     int64_t rejected;                // rows
     struct table_delta_batch change; // of a change
     struct ingest_reject *first;     // up to 10 of them

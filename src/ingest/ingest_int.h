@@ -80,6 +80,7 @@ struct ingest_upload {
     pthread_mutex_t lock; // guards session
     struct session *session;
     struct table_delta_batch changed;
+    struct str request_sha256; // with an idempotency key: of what is asked for
     // The bad rows.
     int64_t rejected;
     struct ingest_reject first[INGEST_FIRST_MAX];

@@ -27,7 +27,7 @@ static enum err_code check_name(struct str name, struct err *err) {
                        "a column's name is UTF-8 text of 1 to %d bytes without control characters",
                        NAME_MAX_BYTES);
     }
-    return ERR_OK;
+    return table_check_column(name, err);
 }
 
 // By name: exactly, else without regard to case.

@@ -62,6 +62,8 @@ struct table_target {
     bool evolved;           // differs from the dataset's schema
     int32_t base_schema_id; // append: of the schema that it was made from
 };
+// ERR_DATA for a name that this server's own statements use beside a dataset's columns.
+MUST_CHECK enum err_code table_check_column(struct str name, struct err *err);
 // For a dataset that is new (base NULL) or replaced (reuses the ids of equal names and types).
 MUST_CHECK enum err_code table_target_new(const struct table_shape *shape,
                                           const struct ice_metadata *base,

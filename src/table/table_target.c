@@ -31,6 +31,16 @@ static void differences_release(struct differences *d) {
     buf_release(&d->text);
 }
 
+enum err_code table_check_column(struct str name, struct err *err) {
+    static const char *const taken[] = {"tarn_file", "tarn_row", "tarn_batch", "tarn_order"};
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+        if (str_eq_nocase(name, str_from(taken[i]))) {
+            return err_set(err, ERR_DATA, "a column cannot be called \"%s\": rename it", taken[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err_code shape_check(const struct table_shape *shape, struct err *err) {
     if (shape->count == 0) {
         return err_set(err, ERR_DATA, "the file has no columns");
@@ -38,6 +48,9 @@ static enum err_code shape_check(const struct table_shape *shape, struct err *er
     if (shape->count > COLUMNS_MAX) {
         return err_set(err, ERR_TOO_LARGE, "the file has %zu columns; a dataset has at most %d",
                        shape->count, COLUMNS_MAX);
+    }
+    for (size_t i = 0; i < shape->count; i++) {
+        TRY(table_check_column(shape->columns[i].name, err));
     }
     return ERR_OK;
 }

@@ -96,7 +96,10 @@ static size_t target(const struct fb_table *t, size_t field) {
 
 struct fb_table fb_link(const struct fb_table *t, size_t field) {
     const size_t at = target(t, field);
-    return at == 0 ? (struct fb_table){.fb = t->fb} : table_at(t->fb, at);
+    if (at == 0) {
+        return (struct fb_table){.fb = t->fb};
+    }
+    return table_at(t->fb, at);
 }
 
 struct fb_vector fb_vector(const struct fb_table *t, size_t field, size_t size) {

@@ -65,8 +65,11 @@ static struct str key_list(const struct delta *d) {
     return arena_str(d->arena, buf_str(&out));
 }
 
-static bool can_be_key(const struct ice_type *t) {
-    return t->field_count == 0 && t->kind != ICE_FLOAT && t->kind != ICE_DOUBLE;
+// Also not under the names that stand beside the keys in the look-up.
+static bool can_be_key(const struct ice_field *f) {
+    const struct ice_type *t = &f->type;
+    return t->field_count == 0 && t->kind != ICE_FLOAT && t->kind != ICE_DOUBLE &&
+           !str_eq_nocase(f->name, STR("tarn_file")) && !str_eq_nocase(f->name, STR("tarn_row"));
 }
 
 static enum err_code find_keys(struct delta *d, const struct ice_schema *schema, struct err *err) {
@@ -88,9 +91,8 @@ static enum err_code find_keys(struct delta *d, const struct ice_schema *schema,
                            "dataset \"" STR_FMT "\" has no column \"" STR_FMT "\" to be the key",
                            STR_ARG(r->dataset), STR_ARG(r->keys[i]));
         }
-        if (!can_be_key(&d->keys[i]->type)) {
-            return err_set(err, ERR_INVALID,
-                           "column \"" STR_FMT "\" is of type " STR_FMT ", which cannot be a key",
+        if (!can_be_key(d->keys[i])) {
+            return err_set(err, ERR_INVALID, "column \"" STR_FMT "\", " STR_FMT ", cannot be a key",
                            STR_ARG(d->keys[i]->name),
                            STR_ARG(ice_type_text(&d->keys[i]->type, d->arena)));
         }

@@ -30,8 +30,22 @@ enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who
                     .action = who->action,
                     .reason = who->reason,
                     .target = target,
+                    .details = who->details,
                     .changes = owned};
     return txlog_commit(c->log, &t, &a, ret, err);
+}
+
+enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
+                                   struct str target, enum err_code why, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    struct txn_outcome outcome;
+    const struct txn t = {.actor = who->actor,
+                          .action = who->action,
+                          .reason = str_slice(who->reason, 0, CATALOG_REASON_MAX),
+                          .target = target,
+                          .outcome = str_from(err_text(why)),
+                          .details = who->details};
+    return txlog_commit(c->log, &t, &a, &outcome, err);
 }
 
 // Called by the log for each entity that it sets, with its lock held.

@@ -26,6 +26,20 @@ struct catalog_bucket {
     struct str uri; // "file:///srv/tarn/primary", no trailing '/'
 };
 
+// Where an entity keeps what may hold values of people: see catalog_content.h.
+struct catalog_content {
+    struct str object; // in the primary bucket; empty: there is none
+    struct str sha256; // of its bytes, which begin with a random salt; hex
+};
+
+// The tombstones of a dataset: what they are for, and where they are listed (table_tombstone.h).
+struct catalog_tombstones {
+    struct str column; // of the row keys, as it is named now
+    int32_t field_id;
+    int64_t count; // of keys; 0: there are none
+    struct catalog_content content;
+};
+
 struct catalog_dataset {
     struct str name;
     uint64_t version; // to be expected by the next change; 0: does not exist yet
@@ -38,6 +52,7 @@ struct catalog_dataset {
     int64_t rows, bytes, files;
     int64_t snapshot_id;
     int64_t created_us, updated_us;
+    struct catalog_tombstones tombstones;
 };
 
 struct catalog_token {
@@ -55,6 +70,9 @@ struct catalog_author {
     struct str actor;
     struct str action; // "dataset.append"
     struct str reason; // may be empty; at most CATALOG_REASON_MAX bytes
+    // Object of what else the journal shall tell: counts, handles; never a value of a person. NULL:
+    // nothing.
+    const json_t *details;
 };
 #define CATALOG_REASON_MAX 1024
 
@@ -74,6 +92,12 @@ struct txlog *catalog_log(struct catalog *c);
 // ERR_NOT_FOUND lists the buckets that exist. Empty name: primary.
 MUST_CHECK enum err_code catalog_bucket_find(struct catalog *c, struct str name,
                                              const struct catalog_bucket **ret, struct err *err);
+
+// Notes in the journal that something was asked for and refused. It changes nothing. why: the code
+// of the refusal; what the message says stays out of the journal, since it may quote the request.
+MUST_CHECK enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
+                                              struct str target, enum err_code why,
+                                              struct err *err);
 
 // May a dataset or view bear this name? 1 to 128 bytes of letters (any script, UTF-8), digits, '_'
 // and '-', beginning with a letter or '_'; not "main", "system...", "__raw__...". ERR_INVALID says

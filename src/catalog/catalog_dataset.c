@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/threads.h"
+#include "catalog/catalog_content.h"
 #include "catalog/catalog_int.h"
 
 static struct str dataset_key(struct str name, struct arena *a) {
@@ -11,6 +12,15 @@ static struct str dataset_key(struct str name, struct arena *a) {
 
 static struct str dataset_target(struct str name, struct arena *a) {
     return dataset_key(name, a);
+}
+
+static json_t *tombstones_json(const struct catalog_tombstones *t) {
+    json_t *j = json_object();
+    json_object_set_new(j, "column", json_new_str(t->column));
+    json_object_set_new(j, "field_id", json_integer(t->field_id));
+    json_object_set_new(j, "count", json_integer(t->count));
+    json_object_set_new(j, "content", catalog_content_json(&t->content));
+    return j;
 }
 
 static json_t *dataset_json(const struct catalog_dataset *d) {
@@ -27,6 +37,9 @@ static json_t *dataset_json(const struct catalog_dataset *d) {
     json_object_set_new(j, "snapshot_id", json_integer(d->snapshot_id));
     json_object_set_new(j, "created_us", json_integer(d->created_us));
     json_object_set_new(j, "updated_us", json_integer(d->updated_us));
+    if (d->tombstones.count > 0) {
+        json_object_set_new(j, "tombstones", tombstones_json(&d->tombstones));
+    }
     return j;
 }
 
@@ -38,6 +51,15 @@ static struct str member(const json_t *j, const char *key, struct arena *a) {
 static int64_t number(const json_t *j, const char *key) {
     int64_t n = 0;
     return json_get_i64(j, key, &n) ? n : 0;
+}
+
+static struct catalog_tombstones tombstones_of(const json_t *j, struct arena *a) {
+    return (struct catalog_tombstones){
+        .column = member(j, "column", a),
+        .field_id = (int32_t)number(j, "field_id"),
+        .count = number(j, "count"),
+        .content = catalog_content_of(json_object_get(j, "content"), a),
+    };
 }
 
 static struct catalog_dataset dataset_of(struct str name, uint64_t version, const json_t *j,
@@ -57,6 +79,7 @@ static struct catalog_dataset dataset_of(struct str name, uint64_t version, cons
         .snapshot_id = number(j, "snapshot_id"),
         .created_us = number(j, "created_us"),
         .updated_us = number(j, "updated_us"),
+        .tombstones = tombstones_of(json_object_get(j, "tombstones"), a),
     };
 }
 

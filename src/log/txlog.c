@@ -128,6 +128,13 @@ static void write_transaction(const struct txn *t, struct str id, struct buf *ou
     jsonw_field_str(&w, "action", t->action);
     jsonw_field_str(&w, "reason", t->reason);
     jsonw_field_str(&w, "target", t->target);
+    if (t->outcome.len > 0) {
+        jsonw_field_str(&w, "outcome", t->outcome);
+    }
+    if (t->details != NULL) {
+        jsonw_key(&w, STR("details"));
+        jsonw_json(&w, t->details);
+    }
     jsonw_key(&w, STR("changes"));
     if (t->changes) {
         jsonw_json(&w, t->changes);
@@ -230,6 +237,25 @@ enum err_code txlog_refresh(struct txlog *l, uint64_t seq, int64_t timeout_ms, s
 
 uint64_t txlog_seq(struct txlog *l) {
     return atomic_load(&l->seq);
+}
+
+static int by_key(const void *x, const void *y) {
+    const struct txlog_entry *a = x;
+    const struct txlog_entry *b = y;
+    return str_cmp(a->key, b->key);
+}
+
+void txlog_list(struct txlog *l, struct str prefix, struct arena *a, struct txlog_entry **ret,
+                size_t *ret_count) {
+    txlog_read_lock(l);
+    const struct txlog_entity *found = txlog_state_snapshot(l->state, prefix, a, ret_count);
+    txlog_read_unlock(l);
+    struct txlog_entry *items = arena_array(a, *ret_count, sizeof(*items));
+    for (size_t i = 0; i < *ret_count; i++) {
+        items[i] = (struct txlog_entry){found[i].key, found[i].version, found[i].value};
+    }
+    qsort(items, *ret_count, sizeof(*items), by_key);
+    *ret = items;
 }
 
 json_t *txlog_get(struct txlog *l, struct str key, uint64_t *ret_version) {

@@ -47,10 +47,12 @@ struct txlog_options {
 
 // A transaction as its author gives it. Everything is borrowed for the length of the call.
 struct txn {
-    struct str actor;      // principal
-    struct str action;     // "dataset.create"
-    struct str reason;     // may be empty
-    struct str target;     // "dataset:NAME"
+    struct str actor;   // principal
+    struct str action;  // "dataset.create"
+    struct str reason;  // may be empty
+    struct str target;  // "dataset:NAME"
+    struct str outcome; // empty: done; else the error's code: it was refused, and changes nothing
+    const json_t *details; // object of what else is worth telling, no value of a person; NULL: none
     const json_t *changes; // array of {entity, expect, value}, each entity once; NULL: none
 };
 
@@ -79,6 +81,15 @@ MUST_CHECK enum err_code txlog_refresh(struct txlog *l, uint64_t seq, int64_t ti
 uint64_t txlog_seq(struct txlog *l); // newest replayed record; 0: none
 // The entity's value (a new reference, never to be modified) and version, or NULL and 0.
 json_t *txlog_get(struct txlog *l, struct str key, uint64_t *ret_version);
+// All entities whose key begins so, by key, as of one moment; they live in the arena and are never
+// to be modified.
+struct txlog_entry {
+    struct str key;
+    uint64_t version;
+    const json_t *value;
+};
+void txlog_list(struct txlog *l, struct str prefix, struct arena *a, struct txlog_entry **ret,
+                size_t *ret_count);
 // Holds replay off for as long as several reads must fit together. Not recursive; a thread holds
 // one log at a time, and calls only txlog_get and txlog_seq meanwhile.
 void txlog_read_lock(struct txlog *l);

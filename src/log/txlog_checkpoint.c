@@ -152,8 +152,8 @@ enum err_code txlog_checkpoint_write(struct txlog *l, bool forced, struct err *e
 
     CHECK(pthread_rwlock_rdlock(&l->state_lock) == 0);
     struct txlog_head head = l->head;
-    struct txlog_entity *entities = txlog_state_snapshot(l->state, &a);
-    size_t count = txlog_state_count(l->state);
+    size_t count;
+    struct txlog_entity *entities = txlog_state_snapshot(l->state, STR(""), &a, &count);
     CHECK(pthread_rwlock_unlock(&l->state_lock) == 0);
 
     uint64_t newest = seqs_count > 0 ? seqs[seqs_count - 1] : 0;

@@ -43,8 +43,9 @@ const struct txlog_entity *txlog_state_find(const struct txlog_state *state, str
 size_t txlog_state_count(const struct txlog_state *state);
 // Takes a reference of value; NULL removes the entity.
 void txlog_state_set(struct txlog_state *state, struct str key, uint64_t version, json_t *value);
-// All entities, each with a reference of its own that goes with the arena.
-struct txlog_entity *txlog_state_snapshot(const struct txlog_state *state, struct arena *a);
+// All entities whose key begins so, each with a reference of its own that goes with the arena.
+struct txlog_entity *txlog_state_snapshot(const struct txlog_state *state, struct str prefix,
+                                          struct arena *a, size_t *ret_count);
 // Whether the changes may be made: ERR_CONFLICT names the entity that is not as they expect, or
 // that stands in `claimed` already. On success it stands there.
 MUST_CHECK enum err_code txlog_state_check(const struct txlog_state *state, const json_t *changes,

@@ -160,10 +160,11 @@ static enum err_code check_entities_once(const json_t *changes, struct err *err)
 }
 
 enum err_code txlog_transaction_check(const json_t *transaction, struct err *err) {
-    static const char *const keys[] = {"id",     "actor",   "action", "reason",
-                                       "target", "changes", NULL};
+    static const char *const keys[] = {"id",      "actor",   "action",  "reason", "target",
+                                       "outcome", "details", "changes", NULL};
     struct str text = STR_NONE;
     json_t *changes = NULL;
+    const json_t *details = NULL;
     if (!json_is_object(transaction)) {
         return err_set(err, ERR_INVALID, "a transaction is not an object");
     }
@@ -172,6 +173,17 @@ enum err_code txlog_transaction_check(const json_t *transaction, struct err *err
         TRY(json_need_str(transaction, keys[i], &text, err));
     }
     TRY(json_need_array(transaction, "changes", &changes, err));
+    if (json_object_get(transaction, "outcome") != NULL) {
+        TRY(json_need_str(transaction, "outcome", &text, err));
+        if (text.len == 0 || json_array_size(changes) > 0) {
+            return err_set(err, ERR_INVALID,
+                           "\"outcome\" is empty, or what was refused has changes");
+        }
+    }
+    details = json_object_get(transaction, "details");
+    if (details != NULL && !json_is_object(details)) {
+        return err_set(err, ERR_INVALID, "\"details\" is not an object");
+    }
     size_t i;
     const json_t *change;
     json_array_foreach(changes, i, change) {

@@ -128,8 +128,9 @@ static void take_checkpoint(struct txlog *l, const struct txlog_checkpoint_data 
         return;
     }
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-    struct txlog_entity *entities = txlog_state_snapshot(l->state, &a);
-    for (size_t i = 0; i < txlog_state_count(l->state); i++) {
+    size_t count;
+    struct txlog_entity *entities = txlog_state_snapshot(l->state, STR(""), &a, &count);
+    for (size_t i = 0; i < count; i++) {
         l->options.changed(l->options.ctx, entities[i].key, entities[i].version, entities[i].value);
     }
 }

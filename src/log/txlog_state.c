@@ -90,15 +90,22 @@ static void decref(void *value) {
     json_decref(value);
 }
 
-struct txlog_entity *txlog_state_snapshot(const struct txlog_state *state, struct arena *a) {
-    struct txlog_entity *entities = arena_array(a, txlog_state_count(state), sizeof *entities);
+struct txlog_entity *txlog_state_snapshot(const struct txlog_state *state, struct str prefix,
+                                          struct arena *a, size_t *ret_count) {
+    struct txlog_entity *entities = NULL;
     size_t count = 0;
+    size_t cap = 0;
     for (const struct slot *slot = state->slots; slot; slot = slot->hh.next) {
+        if (!str_starts(slot->entity.key, prefix)) {
+            continue;
+        }
+        entities = arena_grow(a, entities, &cap, count + 1, sizeof *entities);
         entities[count] = slot->entity;
         entities[count].key = arena_str(a, slot->entity.key);
         arena_defer(a, decref, json_incref(slot->entity.value));
         count++;
     }
+    *ret_count = count;
     return entities;
 }
 

@@ -29,14 +29,14 @@ static enum err_code foreign(struct str name, struct err *err) {
 static enum err_code compare_entities(const struct verifier *v,
                                       const struct txlog_checkpoint_data *data, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-    const size_t count = txlog_state_count(data->state);
+    size_t count;
+    const struct txlog_entity *entities = txlog_state_snapshot(data->state, STR(""), &a, &count);
     if (count != txlog_state_count(v->state)) {
         return err_set(err, ERR_CORRUPT,
                        "_catalog/checkpoint/%020llu.json has %zu entities; "
                        "replay gives %zu",
                        (unsigned long long)data->seq, count, txlog_state_count(v->state));
     }
-    const struct txlog_entity *entities = txlog_state_snapshot(data->state, &a);
     for (size_t i = 0; i < count; i++) {
         const struct txlog_entity *ours = txlog_state_find(v->state, entities[i].key);
         if (!ours || ours->version != entities[i].version ||

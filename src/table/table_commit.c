@@ -261,6 +261,12 @@ static enum err_code settle_dataset(struct table_commit *c, const struct attempt
     d->fingerprint = ice_schema_fingerprint(ice_metadata_schema(at->next), c->arena);
     d->snapshot_id = at->next->current_snapshot_id;
     d->updated_us = clock_wall_us();
+    if (at->edit.tombstones != NULL) {
+        d->tombstones = *at->edit.tombstones;
+    }
+    if (at->edit.forgets_source) {
+        d->source_sha256 = STR_NONE;
+    }
     if (at->edit.removes_all || c->base.metadata == NULL) {
         d->source_sha256 = c->source_sha256;
     }

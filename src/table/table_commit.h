@@ -31,6 +31,9 @@ struct table_edit {
     struct table_paths removed;      // URIs of data and delete files that go
     bool removes_all;                // every live file goes
     bool nothing;                    // there is nothing to commit: it succeeds without a trace
+    // What the dataset's tombstones become; NULL: they stay.
+    const struct catalog_tombstones *tombstones;
+    bool forgets_source; // the file that it was made from is not what it holds any more
     // Further changes of the new metadata, after the snapshot was added; may be NULL. It may make
     // another snapshot current.
     enum err_code (*amend)(void *ctx, struct ice_metadata *next, struct arena *a, struct err *err);

@@ -1,0 +1,47 @@
+// Content objects: what may hold values of people, kept beside the log and never in it.
+//
+// The log is never changed, so it names such content by its object and by the SHA-256 of the
+// object's bytes, which begin with a random salt: the hash says nothing of what it hashes. Erasing
+// a value means writing the content anew, without it, under a new name, recording that, and
+// removing the old object. An object that no entity names any more is a leftover (of a crash
+// between two of these steps) and is removed by catalog_content_sweep.
+//
+// An entity names its content in a member "content": {"object", "sha256"}, at any depth.
+//
+//   _catalog/content/<uuid>.json   {"v":1,"salt":"<64 hex>","body":…}
+//
+// Threads: any.
+#pragma once
+
+#include "catalog/catalog.h"
+
+#define CATALOG_CONTENT_PREFIX STR("_catalog/content/")
+
+// Writes a new object, durable when it returns. Nothing leads to it until an entity names it.
+MUST_CHECK enum err_code catalog_content_put(struct catalog *c, const json_t *body, struct arena *a,
+                                             struct catalog_content *ret, struct err *err);
+// Its body, a new reference in *ret. ERR_CORRUPT: it is missing, or is not what was recorded.
+MUST_CHECK enum err_code catalog_content_get(struct catalog *c, const struct catalog_content *from,
+                                             json_t **ret, struct err *err);
+// Removes the object, when no entity names it any more; an empty one is fine. A failure is left to
+// the sweep.
+void catalog_content_remove(struct catalog *c, const struct catalog_content *content);
+// Removes all that no entity names and that are older than that. Those of a change under way are
+// younger.
+MUST_CHECK enum err_code catalog_content_sweep(struct catalog *c, int64_t older_than_us,
+                                               size_t *ret_removed, struct err *err);
+
+// As a member of an entity, a new reference; and back, from NULL too.
+json_t *catalog_content_json(const struct catalog_content *content);
+struct catalog_content catalog_content_of(const json_t *j, struct arena *a);
+
+// Secrets of the catalog: 32 random bytes under a name, made when they are first asked for, kept as
+// an object that the entity "secret:NAME" names. Whoever may read the primary bucket may read them.
+//
+//   _catalog/secret/<uuid>.json   {"v":1,"name":…,"secret":"<64 hex>"}
+struct catalog_secret {
+    uint8_t bytes[32];
+    struct str id; // of this value of it: the object's uuid
+};
+MUST_CHECK enum err_code catalog_secret_get(struct catalog *c, struct str name, struct arena *a,
+                                            struct catalog_secret *ret, struct err *err);

@@ -66,6 +66,13 @@ void cache_free(struct cache *c) {
     free(c);
 }
 
+void cache_clear(struct cache *c) {
+    LOCKED(&c->lock);
+    while (c->recent != NULL) {
+        entry_evict(c, c->recent);
+    }
+}
+
 static void entry_unhold(void *arg) {
     struct entry *e = arg;
     LOCKED(&e->cache->lock);

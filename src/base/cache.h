@@ -13,6 +13,10 @@ struct cache;
 struct cache *cache_new(int64_t bytes_max);
 void cache_free(struct cache *c); // takes NULL; nobody holds anything any more
 
+// Drops every value, so that nothing of what was read stays: those that are held, when they are let
+// go.
+void cache_clear(struct cache *c);
+
 // Makes the value of a key that is missing, in an arena of its own.
 struct cache_loader {
     enum err_code (*load)(void *ctx, struct arena *own, const void **ret, struct err *err);

@@ -47,6 +47,21 @@ static void a_value_is_made_once_while_it_is_kept(void **state) {
     cache_free(c);
 }
 
+static void what_is_cleared_is_made_again_and_stays_for_who_holds_it(void **state) {
+    (void)state;
+    struct cache *c = cache_new(1 << 20);
+    struct source s = {.size = 100};
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    const char *held = get(c, "k", &s, &a);
+    cache_clear(c);
+    cache_clear(c);
+    assert_null(cache_find(c, STR("k"), &a));
+    assert_int_equal(*held, 'a');
+    assert_int_equal(*get(c, "k", &s, &a), 'b');
+    arena_reset(&a);
+    cache_free(c);
+}
+
 static void the_least_recently_used_goes_first(void **state) {
     (void)state;
     struct cache *c = cache_new(250 << 10);
@@ -97,6 +112,7 @@ static void a_failed_load_keeps_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_cleared_is_made_again_and_stays_for_who_holds_it),
         cmocka_unit_test(a_value_is_made_once_while_it_is_kept),
         cmocka_unit_test(the_least_recently_used_goes_first),
         cmocka_unit_test(what_is_held_outlives_its_eviction),

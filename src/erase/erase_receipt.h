@@ -17,28 +17,44 @@
 //    "log": {"seq", "sha256"},
 //    "key": {"id", "algorithm": "ed25519", "public": 64 hex}, "signature": 128 hex}
 //
-// Signed are the bytes of the receipt without "signature", as compact JSON with sorted keys.
+// Times are RFC 3339. "log" is the record of the log that finished the work: its number and the
+// SHA-256 of its bytes (txlog_record_sha256). Signed are the bytes of the receipt without
+// "signature", as compact JSON with sorted keys (json_text_sorted). The receipt's own bytes are
+// made in the same way, without a line end, and kept under erase_receipt_object; a later record of
+// the log sets the entity "erasure:<id>" to {"state": "done", "receipt": {"object", "sha256"}, …}
+// with the SHA-256 of these bytes.
 //
 // Threads: any.
 #pragma once
 
+#include "base/json.h"
+#include "base/sign.h"
 #include "catalog/catalog.h"
 
 #define ERASE_RECEIPT_PREFIX STR("_catalog/receipts/")
+struct str erase_receipt_object(struct str id, struct arena *a);
 
 // The key that this catalog signs with: Ed25519, from the secret "receipt".
 struct erase_receipt_key {
     struct str id;
-    uint8_t seed[32], public_key[32];
+    uint8_t seed[SIGN_KEY_BYTES], public_key[SIGN_KEY_BYTES];
 };
 MUST_CHECK enum err_code erase_receipt_key_get(struct catalog *c, struct arena *a,
                                                struct erase_receipt_key *ret, struct err *err);
-// Adds "key" and "signature" to it.
-void erase_receipt_sign(json_t *receipt, const struct erase_receipt_key *key, struct arena *a);
+// Adds "key" and "signature" to it (in place of others), and gives the receipt's bytes.
+struct str erase_receipt_sign(json_t *receipt, const struct erase_receipt_key *key,
+                              struct arena *a);
 
 // What verification sees, each as a sentence.
 struct erase_check {
-    const char *name; // "signature", "key", "log", "record", "removed", "stored"
+    // "signature": it is right.
+    // "key": it is this catalog's.
+    // "log": the record that the receipt names has that hash, and the chain holds from there on.
+    // "record": the log records this receipt, byte for byte.
+    // "stored": so does the copy that is kept in the bucket.
+    // "removed": the removed objects are still gone.
+    // "search": the receipt says that nothing was found.
+    const char *name;
     bool ok;
     struct str says;
 };
@@ -48,12 +64,19 @@ struct erase_verdict {
     struct erase_check checks[ERASE_CHECKS_MAX];
     size_t count;
 };
-// Is the signature right; is the key this catalog's; does the log have that record with that hash,
-// and does its chain hold; does the log record this receipt; are the removed objects still gone?
-// Over the catalog as it stands; a read-only one will do. ERR_INVALID: that is no receipt.
+// All checks, also behind one that fails. Over the catalog as it stands; nothing is written, and
+// one that is open only to look will do. White space behind the receipt does not count.
+// ERR_INVALID: that is no receipt.
 MUST_CHECK enum err_code erase_receipt_verify(struct catalog *c, struct str receipt,
                                               struct arena *a, struct erase_verdict *ret,
                                               struct err *err);
-// The page, HTML that needs nothing else. ERR_CORRUPT: that is no receipt.
+
+// erase_receipt_page.c: the page, HTML that needs nothing else and holds no script; every text of
+// the receipt is escaped. It says so in a policy of its own; to be answered with the header
+// Content-Security-Policy: ERASE_RECEIPT_PAGE_POLICY. It does not verify the signature.
+// ERR_CORRUPT: that is no receipt.
+#define ERASE_RECEIPT_PAGE_POLICY                                                                  \
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "         \
+    "frame-ancestors 'none'"
 MUST_CHECK enum err_code erase_receipt_page(struct str receipt, struct arena *a, struct str *ret,
                                             struct err *err);

@@ -117,3 +117,8 @@ struct txlog_walker {
 };
 MUST_CHECK enum err_code txlog_walk(struct store *s, uint64_t from, uint64_t to,
                                     const struct txlog_walker *walker, struct err *err);
+// The SHA-256 of the bytes of one record, hex: what the next one names as its predecessor's, and
+// what somebody may keep elsewhere to prove later that the log is still the same. ERR_NOT_FOUND;
+// ERR_CORRUPT: it is no sound record.
+MUST_CHECK enum err_code txlog_record_sha256(struct store *s, uint64_t seq, struct arena *a,
+                                             struct str *ret, struct err *err);

@@ -251,6 +251,15 @@ enum err_code txlog_record_read(struct store *s, uint64_t seq, struct arena *a,
     return code;
 }
 
+enum err_code txlog_record_sha256(struct store *s, uint64_t seq, struct arena *a, struct str *ret,
+                                  struct err *err) {
+    DEFER(arena_release) struct arena scratch = ARENA(SIZE_MAX);
+    struct txlog_record r = {0};
+    TRY(txlog_record_read(s, seq, &scratch, &r, err));
+    *ret = arena_str(a, r.sha256);
+    return ERR_OK;
+}
+
 enum err_code txlog_record_follows(const struct txlog_record *r, const char *prev_sha256,
                                    struct err *err) {
     if (!str_is(r->prev_sha256, prev_sha256)) {

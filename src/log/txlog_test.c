@@ -769,6 +769,23 @@ static void walks_go_from_record_to_record(void **state) {
     }
 }
 
+static void the_hash_of_a_record_is_what_the_next_one_names(void **state) {
+    (void)state;
+    DEFER(store_closep) struct store *s = sample_store();
+    DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+    struct err err = ERR_NONE;
+    struct str sha256 = STR_NONE;
+    for (uint64_t seq = 1; seq < 10; seq++) {
+        struct txlog_record next;
+        assert_int_equal(txlog_record_sha256(s, seq, &a, &sha256, &err), ERR_OK);
+        assert_int_equal(txlog_record_read(s, seq + 1, &a, &next, &err), ERR_OK);
+        assert_true(str_eq(next.prev_sha256, sha256));
+    }
+    assert_int_equal(txlog_record_sha256(s, 11, &a, &sha256, &err), ERR_NOT_FOUND);
+    assert_int_equal(store_put(s, txlog_record_name(3, &a), STR("{}"), &err), ERR_OK);
+    assert_int_equal(txlog_record_sha256(s, 3, &a, &sha256, &err), ERR_CORRUPT);
+}
+
 static void a_large_checkpoint_loads_fast(void **state) {
     (void)state;
     DEFER(store_closep) struct store *s = store_memory_new();
@@ -841,6 +858,7 @@ int main(void) {
         cmocka_unit_test(gaps_are_found_at_open),
         cmocka_unit_test(a_torn_last_record_stops_the_log),
         cmocka_unit_test(walks_go_from_record_to_record),
+        cmocka_unit_test(the_hash_of_a_record_is_what_the_next_one_names),
         cmocka_unit_test(a_large_checkpoint_loads_fast),
         cmocka_unit_test(old_checkpoints_go_records_stay),
     };

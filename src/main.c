@@ -80,10 +80,21 @@ static const struct args_option token_create_options[] = {
     OPTIONS_END,
 };
 
-static const struct args_option verify_options[] = {OPTION_DATA, OPTIONS_END};
+static const struct args_option verify_options[] = {
+    {"head", 0, false, "SEQ:SHA256", "A head that was printed before: the log must contain it."},
+    OPTIONS_END,
+};
 
-static const struct args_option journal_show_options[] = {
+static const struct args_option journal_options[] = {
     {"limit", 'n', false, "N", "Entries at most. Default: 100."},
+    {"actor", 0, false, "WHO", "Only what this principal did."},
+    {"action", 0, false, "ACTION", "Only this action; dataset.* for all that begin so."},
+    {"target", 0, false, "TARGET", "Only what was done to this: dataset:NAME, token:ID."},
+    {"outcome", 0, false, "OUTCOME", "done, refused, or the code of a refusal, like not_found."},
+    {"from", 0, false, "TIME", "Not before this time, like 2027-01-31T00:00:00Z."},
+    {"to", 0, false, "TIME", "Before this time."},
+    {"seq", 0, false, "N", "Only record N."},
+    {"subject", 0, false, "HANDLE", "Only what was about this subject (32 hexadecimal digits)."},
     OPTION_JSON,
     OPTIONS_END,
 };
@@ -263,12 +274,17 @@ static const struct command commands[] = {
      0, cli_token_ls},
     {"token rm", "ID...", "Revoke tokens.", "", NULL, COMMAND_CLIENT, 1, COMMAND_MANY,
      cli_token_rm},
-    {"journal show", "", "List what was changed, by whom and why.", "", journal_show_options,
-     COMMAND_CLIENT, 0, 0, cli_journal_show},
-    {"journal verify", "", "Check the catalog log of a data folder.",
-     "Reads every record and checkpoint and follows the chain of their hashes; no server is\n"
-     "needed. If an object is wrong, it is named and the exit code is 1.",
-     verify_options, 0, 0, 0, cli_journal_verify},
+    {"journal verify", "", "Check that the journal is as it was written.",
+     "Reads every record and checkpoint and follows the chain of their hashes; the server does\n"
+     "it, or, with --data, this program by itself. If an object is wrong or missing, it is named\n"
+     "and the exit code is 1. Keep the head that is printed elsewhere: with --head, a chain that\n"
+     "was written anew or cut short is seen, whoever did it.",
+     verify_options, COMMAND_CLIENT, 0, 0, cli_journal_verify},
+    {"journal show", "", "The same as journal.", "", journal_options, COMMAND_CLIENT, 0, 0,
+     cli_journal_show},
+    {"journal", "", "List what was changed or refused, by whom and why.",
+     "  tarn journal --action 'dataset.*' --outcome refused --from 2027-01-01T00:00:00Z",
+     journal_options, COMMAND_CLIENT, 0, 0, cli_journal_show},
     {"doctor", "", "Check configuration, data folder, engine and address.",
      "Takes the options of serve and says what a server started with them would meet. The exit\n"
      "code is 1 when a check fails.",

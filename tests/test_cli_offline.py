@@ -11,7 +11,7 @@ import pytest
 TARN = os.environ["TARN_BIN"]
 COMMANDS = [
     "serve", "ingest", "query", "ls", "describe", "rm", "rename", "token create", "token ls",
-    "token rm", "journal show", "journal verify", "doctor", "bench", "version", "completion", "help",
+    "token rm", "journal", "journal show", "journal verify", "doctor", "bench", "version", "completion", "help",
 ]
 
 
@@ -306,6 +306,6 @@ def test_journal_verify_names_the_wrong_object(data):
 
 
 def test_journal_verify_without_a_data_folder_is_3(tmp_path):
-    done = run("journal", "verify", cwd=tmp_path)
+    done = run("journal", "verify", "--data", "tarn-data", cwd=tmp_path)
     assert done.returncode == 3 and "tarn-data" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -132,6 +132,9 @@ def use_every_route(call):
     call("revokeToken", made["id"])
     call("listJournal")
     call("listJournal", params={"limit": 2})
+    call("listJournal", params={"action": "dataset.*", "outcome": "done", "from": "2020-01-01T00:00:00Z", "actor": "admin"})
+    verdict = call("verifyJournal")
+    call("verifyJournal", params={"head": f"{verdict['last_seq']}:{verdict['head_sha256']}"})
 
 
 # Operations that need a moment that is hard to meet: what they answer to a client that comes too late is looked at.

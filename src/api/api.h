@@ -149,3 +149,4 @@ enum err_code job_show(struct call *c, struct err *err);
 enum err_code job_stop(struct call *c, struct err *err);
 enum err_code job_events(struct call *c, struct err *err);
 enum err_code journal_list(struct call *c, struct err *err);
+enum err_code journal_verify(struct call *c, struct err *err);

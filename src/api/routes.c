@@ -40,6 +40,27 @@ static const struct route_query reason_query[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct route_query journal_query[] = {
+    {"actor", "string", "Who did it."},
+    {"action", "string", "What was done: dataset.append; dataset.* for all that begin so."},
+    {"target", "string", "What it was done to: dataset:NAME; dataset:* for all that begin so."},
+    {"outcome", "string", "done, refused, or the code of a refusal, like not_found."},
+    {"from", "string", "Not before this time, like 2027-01-31T00:00:00Z."},
+    {"to", "string", "Before this time."},
+    {"seq", "integer", "Of this record."},
+    {"subject", "string", "About this subject: a handle of 32 hexadecimal digits."},
+    {"limit", "integer",
+     "How many at most (1 to 1000; default 100). A page looks at 5000 records and may have fewer "
+     "entries, or none, and a next all the same."},
+    {"cursor", "string", "The value of next of the page before."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_query verify_query[] = {
+    {"head", "string", "SEQ:SHA256 that was kept elsewhere, to be compared."},
+    {NULL, NULL, NULL},
+};
+
 #define DATASET "/catalog/datasets/by-name/{name}"
 
 static const struct route table[] = {
@@ -118,7 +139,11 @@ static const struct route table[] = {
      "The job after each change, as server-sent events, until it ends", NULL, "text/event-stream",
      NULL, job_events, NULL},
     {HTTP_GET, "/journal", PERMIT_ADMIN, "journal", "listJournal",
-     "Transactions of the catalog, newest first", NULL, "Journal", page_query, journal_list, NULL},
+     "Transactions of the catalog, and refused attempts, newest first", NULL, "Journal",
+     journal_query, journal_list, NULL},
+    {HTTP_GET, "/journal/verify", PERMIT_ADMIN, "journal", "verifyJournal",
+     "Is every record of the catalog log as it was written?", NULL, "JournalVerdict", verify_query,
+     journal_verify, NULL},
 };
 
 static const char *const method_names[] = {

@@ -10,6 +10,8 @@
 #include "base/threads.h"
 #include "catalog/catalog_int.h"
 
+enum { HEAD_MS = 1000 }; // how long a log cut short goes unseen
+
 json_t *catalog_change(struct str entity, uint64_t expect, json_t *value) {
     json_t *change = json_object();
     json_object_set_new(change, "entity", json_new_str(entity));
@@ -37,15 +39,24 @@ enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who
 
 enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
                                    struct str target, enum err_code why, struct err *err) {
-    DEFER(arena_release) struct arena a = ARENA(1 << 16);
-    struct txn_outcome outcome;
-    const struct txn t = {.actor = who->actor,
-                          .action = who->action,
-                          .reason = str_slice(who->reason, 0, CATALOG_REASON_MAX),
-                          .target = target,
-                          .outcome = str_from(err_text(why)),
-                          .details = who->details};
-    return txlog_commit(c->log, &t, &a, &outcome, err);
+    const struct catalog_refusal one = {.who = *who, .target = target, .why = why};
+    return catalog_note_refusals(c, &one, 1, err);
+}
+
+enum err_code catalog_note_refusals(struct catalog *c, const struct catalog_refusal *list,
+                                    size_t count, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+    struct txn *t = arena_array(&a, count, sizeof(*t));
+    for (size_t i = 0; i < count; i++) {
+        const struct catalog_author *who = &list[i].who;
+        t[i] = (struct txn){.actor = who->actor,
+                            .action = who->action,
+                            .reason = str_slice(who->reason, 0, CATALOG_REASON_MAX),
+                            .target = list[i].target,
+                            .outcome = str_from(err_text(list[i].why)),
+                            .details = who->details};
+    }
+    return txlog_note(c->log, t, count, err);
 }
 
 // Called by the log for each entity that it sets, with its lock held.
@@ -117,6 +128,7 @@ enum err_code catalog_open_on(const struct config *config, struct store *s, stru
     struct txlog_options options = {.node = str_from(host),
                                     .checkpoint_every = config->catalog_checkpoint_every,
                                     .poll_ms = config->catalog_poll_interval,
+                                    .head_ms = HEAD_MS,
                                     .changed = catalog_changed,
                                     .ctx = c};
     TRY(txlog_open(c->primary.store, &options, &c->log, err));

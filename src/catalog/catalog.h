@@ -98,6 +98,15 @@ MUST_CHECK enum err_code catalog_bucket_find(struct catalog *c, struct str name,
 MUST_CHECK enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
                                               struct str target, enum err_code why,
                                               struct err *err);
+// The same for many, in few records.
+struct catalog_refusal {
+    struct catalog_author who;
+    struct str target;
+    enum err_code why;
+};
+MUST_CHECK enum err_code catalog_note_refusals(struct catalog *c,
+                                               const struct catalog_refusal *list, size_t count,
+                                               struct err *err);
 
 // May a dataset or view bear this name? 1 to 128 bytes of letters (any script, UTF-8), digits, '_'
 // and '-', beginning with a letter or '_'; not "main", "system...", "__raw__...". ERR_INVALID says

@@ -113,7 +113,7 @@ static void a_refused_attempt_is_in_the_journal_and_changes_nothing(void **state
     (void)state;
     struct txlog_report report;
     OK(catalog_note_refused(catalog, &author, STR("dataset:x"), ERR_DENIED, &err));
-    OK(txlog_verify(store, &arena, &report, &err));
+    OK(txlog_verify(store, NULL, &arena, &report, &err));
     assert_int_equal(report.transactions, 1);
     assert_int_equal(report.changes, 0);
 }

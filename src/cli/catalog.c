@@ -202,12 +202,21 @@ enum err_code cli_journal_show(const struct args *a, struct err *err) {
     static const struct list_column columns[] = {
         {"seq", "seq", cell_id, true},         {"time", "time", cell_time, false},
         {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
-        {"target", "target", cell_str, false}, {"reason", "reason", cell_str, false},
+        {"target", "target", cell_str, false}, {"outcome", "outcome", cell_str, false},
+        {"reason", "reason", cell_str, false},
     };
-    static const struct listing journal = {"/journal", "entries", columns, ARRAY_LEN(columns),
-                                           false};
+    static const char *const filters[] = {"actor", "action", "target", "outcome",
+                                          "from",  "to",     "seq",    "subject"};
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
     int64_t limit = 0;
     TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
+    buf_add_cstr(&path, "/journal");
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        if (args_value(a, filters[i]) != NULL) {
+            client_parameter(&path, filters[i], str_from(args_value(a, filters[i])));
+        }
+    }
+    const struct listing journal = {path.ptr, "entries", columns, ARRAY_LEN(columns), false};
     return list_show(a, &journal, limit, err);
 }
 

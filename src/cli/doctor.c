@@ -1,4 +1,4 @@
-// doctor and journal verify: what can be checked without a running server.
+// doctor: what can be checked without a running server.
 #define _GNU_SOURCE // mkdtemp
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -268,9 +268,10 @@ static void check_log(struct doctor *d) {
     if (!d->store) {
         return;
     }
-    if (txlog_verify(d->store, d->arena, &report, &err) != ERR_OK) {
+    if (txlog_verify(d->store, NULL, d->arena, &report, &err) != ERR_OK) {
         say(d, VERDICT_FAIL, "catalog log",
-            "restore the object from a copy of the bucket; \"tarn journal verify\" tells more",
+            "restore the object from a copy of the bucket; \"tarn journal verify --data\" tells "
+            "more",
             "%s", err.msg);
         return;
     }
@@ -311,11 +312,9 @@ static void check_spool(struct doctor *d) {
         "while no server runs on this folder, they may be deleted", "%zu files in %s", count, path);
 }
 
-static bool keep_time(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {
+static bool keep_time(void *ctx, const struct txlog_item *item) {
     int64_t *newest = ctx;
-    (void)seq;
-    (void)transaction;
-    *newest = MAX(*newest, time_us);
+    *newest = MAX(*newest, item->time_us);
     return true;
 }
 
@@ -325,7 +324,7 @@ static void check_clock(struct doctor *d) {
     struct err err = ERR_NONE;
     struct txlog_report report = {0};
     const struct txlog_walker walker = {keep_time, &newest};
-    if (d->store && txlog_verify(d->store, d->arena, &report, &err) == ERR_OK &&
+    if (d->store && txlog_verify(d->store, NULL, d->arena, &report, &err) == ERR_OK &&
         report.last_seq > 0) {
         (void)txlog_walk(d->store, report.last_seq, report.last_seq, &walker, &err);
     }
@@ -438,35 +437,4 @@ enum err_code cli_doctor(const struct args *a, struct err *err) {
         return err_set(err, ERR_INTERNAL, "something is wrong; the lines with FAIL say what");
     }
     return ERR_OK;
-}
-
-enum err_code cli_journal_verify(const struct args *a, struct err *err) {
-    DEFER(store_closep) struct store *store = NULL;
-    DEFER(buf_release) struct buf out = BUF(1 << 16);
-    struct txlog_report report = {0};
-    const char *env = getenv("TARN_DATA");
-    const char *data = args_value(a, "data");
-    if (!data) {
-        data = env && *env ? env : "./tarn-data";
-    }
-    const char *primary = arena_cstr(a->arena, arena_printf(a->arena, "%s/primary", data));
-    if (!is_folder(primary)) {
-        return err_set(err, ERR_NOT_FOUND, "%s is no data folder of tarn: there is no %s", data,
-                       primary);
-    }
-    TRY(store_folder_open(primary, &store, err));
-    const enum err_code code = txlog_verify(store, a->arena, &report, err);
-    buf_printf(&out,
-               "records       %" PRIu64 "\ntransactions  %" PRIu64 "\nchanges       %" PRIu64
-               "\ncheckpoints   %" PRIu64 "\nfirst         %" PRIu64 "\nlast          %" PRIu64
-               "\nhead          " STR_FMT "\n",
-               report.records, report.transactions, report.changes, report.checkpoints,
-               report.first_seq, report.last_seq, STR_ARG(report.head_sha256));
-    buf_printf(&out, "verdict       %s\n", code == ERR_OK ? "good" : "DAMAGED");
-    struct err write_err = ERR_NONE;
-    if (grid_write(&out, &write_err) != ERR_OK && code == ERR_OK) {
-        *err = write_err;
-        return err->code;
-    }
-    return code;
 }

@@ -16,25 +16,52 @@ enum { REFRESH_STEP_US = 20 * 1000, TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000 };
 // that took it twice could wait for itself.
 static _Thread_local const struct txlog *held;
 
-// Writes checkpoints when they are due, beside the commits.
+// What the keeper is to write.
+struct duties {
+    bool checkpoint, head;
+};
+
+// Waits until something is due. False when the log is being closed.
+static bool keeper_wait(struct txlog *l, struct duties *ret) {
+    LOCKED(&l->lock);
+    while (!l->stopping) {
+        *ret = (struct duties){.checkpoint = l->checkpoint_due,
+                               .head = l->head_due_us != 0 && clock_mono_us() >= l->head_due_us};
+        if (ret->checkpoint || ret->head) {
+            l->checkpoint_due = false;
+            l->head_due_us = ret->head ? 0 : l->head_due_us;
+            return true;
+        }
+        if (l->head_due_us != 0) {
+            (void)threads_cond_wait_until(&l->wake_keeper, &l->lock, l->head_due_us);
+        } else {
+            CHECK(pthread_cond_wait(&l->wake_keeper, &l->lock) == 0);
+        }
+    }
+    return false;
+}
+
+static void write_head(struct txlog *l) {
+    struct err err = ERR_NONE;
+    if (txlog_head_write(l, &err) != ERR_OK) {
+        log_debug("head_failed", "why=%s", log_quote(str_from(err.msg)));
+    }
+}
+
+// Writes checkpoints and the head when they are due, beside the commits.
 static void *keeper_run(void *log) {
     struct txlog *l = log;
-    for (;;) {
-        {
-            LOCKED(&l->lock);
-            while (!l->checkpoint_due && !l->stopping) {
-                CHECK(pthread_cond_wait(&l->wake_keeper, &l->lock) == 0);
-            }
-            if (l->stopping) {
-                return NULL;
-            }
-            l->checkpoint_due = false;
-        }
+    struct duties due;
+    while (keeper_wait(l, &due)) {
         struct err err = ERR_NONE;
-        if (txlog_checkpoint_write(l, false, &err) != ERR_OK) {
+        if (due.head) {
+            write_head(l);
+        }
+        if (due.checkpoint && txlog_checkpoint_write(l, false, &err) != ERR_OK) {
             log_debug("checkpoint_failed", "why=%s", log_quote(str_from(err.msg)));
         }
     }
+    return NULL;
 }
 
 static struct txlog *txlog_new(struct store *s, const struct txlog_options *options) {
@@ -77,6 +104,9 @@ static void stop_threads(struct txlog *l) {
     struct err err = ERR_NONE;
     if (l->head.seq > l->checkpoint_seq && txlog_checkpoint_write(l, true, &err) != ERR_OK) {
         log_debug("checkpoint_failed", "why=%s", log_quote(str_from(err.msg)));
+    }
+    if (l->options.head_ms > 0) {
+        write_head(l);
     }
 }
 
@@ -170,21 +200,30 @@ static enum err_code prepare(const struct txn *t, struct arena *a, struct txlog_
     return txlog_transaction_check(ret->tree, err);
 }
 
-static enum err_code enqueue_and_wait(struct txlog *l, struct txlog_waiter *w, struct err *err) {
+// They stand in the queue one behind the other, so that they come into few records. The failure is
+// that of the first that has failed.
+static enum err_code enqueue_and_wait(struct txlog *l, struct txlog_waiter *w, size_t count,
+                                      struct err *err) {
+    enum err_code code = ERR_OK;
     LOCKED(&l->lock);
     if (l->stopping) {
         return err_set(err, ERR_BUSY, "the catalog log is being closed");
     }
-    *l->queue_end = w;
-    l->queue_end = &w->next;
+    for (size_t i = 0; i < count; i++) {
+        *l->queue_end = &w[i];
+        l->queue_end = &w[i].next;
+    }
     CHECK(pthread_cond_signal(&l->wake) == 0);
-    while (!w->is_done) {
-        CHECK(pthread_cond_wait(&w->done, &l->lock) == 0);
+    for (size_t i = 0; i < count; i++) {
+        while (!w[i].is_done) {
+            CHECK(pthread_cond_wait(&w[i].done, &l->lock) == 0);
+        }
+        if (code == ERR_OK && w[i].err.code != ERR_OK) {
+            *err = w[i].err;
+            code = err->code;
+        }
     }
-    if (w->err.code != ERR_OK) {
-        *err = w->err;
-    }
-    return w->err.code;
+    return code;
 }
 
 enum err_code txlog_commit(struct txlog *l, const struct txn *t, struct arena *a,
@@ -196,11 +235,33 @@ enum err_code txlog_commit(struct txlog *l, const struct txn *t, struct arena *a
     struct txlog_waiter w = {.err = ERR_NONE};
     TRY(prepare(t, a, &w, err));
     threads_cond_init(&w.done);
-    enum err_code code = enqueue_and_wait(l, &w, err);
+    enum err_code code = enqueue_and_wait(l, &w, 1, err);
     CHECK(pthread_cond_destroy(&w.done) == 0);
     TRY(code);
     *ret = (struct txn_outcome){.seq = w.seq, .id = w.id, .time_us = w.time_us};
     return ERR_OK;
+}
+
+enum err_code txlog_note(struct txlog *l, const struct txn *list, size_t count, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+    CHECK(held == NULL);
+    if (!l->has_threads) {
+        return err_set(err, ERR_DENIED, "the catalog log was opened for reading only");
+    }
+    struct txlog_waiter *w = arena_array(&a, count, sizeof *w);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(list[i].changes == NULL);
+        w[i].err = ERR_NONE;
+        TRY(prepare(&list[i], &a, &w[i], err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        threads_cond_init(&w[i].done);
+    }
+    const enum err_code code = enqueue_and_wait(l, w, count, err);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(pthread_cond_destroy(&w[i].done) == 0);
+    }
+    return code;
 }
 
 static enum err_code replay_locked(struct txlog *l, struct err *err) {

@@ -3,6 +3,7 @@
 // Objects in the primary bucket (README.md in this folder gives the formats):
 //   _catalog/log/<20-digit seq>.json         one record: a batch of transactions, never changed
 //   _catalog/checkpoint/<20-digit seq>.json  all entities after record seq, with their hash
+//   _catalog/head.json                       the newest record, a moment ago, and its hash
 //
 // The state is a map: entity key ("dataset:flights") to a JSON object and a version, which is the
 // seq of the record that wrote it. A change is {entity, expect, value}: expect is the version that
@@ -38,6 +39,7 @@ struct txlog_options {
     struct str node;          // name of this server in records
     int64_t checkpoint_every; // records between checkpoints
     int64_t poll_ms;          // how often the tail is looked at for others' records; 0: never
+    int64_t head_ms;          // how soon after a record _catalog/head.json names it; 0: never
     bool read_only;           // no threads, no writes: for doctor and tests
     // Told of every entity that a replayed record or checkpoint sets (value NULL: gone), in order,
     // while readers are held off. It must be quick and must not call the log. May be NULL.
@@ -74,6 +76,10 @@ void txlog_closep(struct txlog **l);
 // past 4 MiB. ERR_BUSY: the log cannot be read at the moment. ERR_DENIED: it is read-only.
 MUST_CHECK enum err_code txlog_commit(struct txlog *l, const struct txn *t, struct arena *a,
                                       struct txn_outcome *ret, struct err *err);
+// The same for several that change nothing, in as few records as may be. Those that can be noted
+// are, whatever becomes of the others; a failure is that of the first that could not.
+MUST_CHECK enum err_code txlog_note(struct txlog *l, const struct txn *list, size_t count,
+                                    struct err *err);
 // Replays what others have written; with seq > 0 waits for that record, at most timeout_ms
 // (ERR_TIMEOUT).
 MUST_CHECK enum err_code txlog_refresh(struct txlog *l, uint64_t seq, int64_t timeout_ms,
@@ -99,20 +105,38 @@ void txlog_read_unlock(struct txlog *l);
 MUST_CHECK enum err_code txlog_health(struct txlog *l, struct err *err);
 MUST_CHECK enum err_code txlog_checkpoint(struct txlog *l, struct err *err);
 
-// Walks every record and checkpoint that is there, from bytes. *ret is filled as far as it came;
-// err names the first object that is wrong and what is wrong with it.
+// A place in the chain, kept by somebody else than the log.
+struct txlog_mark {
+    uint64_t seq;
+    struct str sha256; // of the record's bytes, hex
+};
+// Walks every record and checkpoint that is there, from bytes, and looks whether the log reaches
+// and agrees with _catalog/head.json and with `kept` (NULL: none). *ret is filled as far as it
+// came; err names the first object that is wrong and what is wrong with it: ERR_CORRUPT, or what
+// kept it from reading. A head that is damaged is ERR_CORRUPT, when all else is right.
 struct txlog_report {
     uint64_t first_seq, last_seq;
     uint64_t records, transactions, changes, checkpoints;
     struct str head_sha256; // of the last good record's bytes, hex
+    uint64_t seen_seq;      // of _catalog/head.json; 0: there is none, or it is damaged
+    // What is not wrong, but keeps the verdict from being whole; empty: nothing.
+    struct str note;
 };
-MUST_CHECK enum err_code txlog_verify(struct store *s, struct arena *a, struct txlog_report *ret,
-                                      struct err *err);
+MUST_CHECK enum err_code txlog_verify(struct store *s, const struct txlog_mark *kept,
+                                      struct arena *a, struct txlog_report *ret, struct err *err);
 
-// Calls fn for each transaction of records from..to (inclusive; to 0: the last) in order, as the
-// JSON object of the record; fn returns false to stop.
+// Calls fn for each transaction of records from..to (inclusive; to 0: the last), as the JSON object
+// of the record; fn returns false to stop. What it is given lives until it returns. The chain is
+// checked on the way.
+struct txlog_item {
+    uint64_t seq;
+    size_t index; // of the transaction in its record
+    int64_t time_us;
+    struct str node;
+    const json_t *transaction;
+};
 struct txlog_walker {
-    bool (*fn)(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction);
+    bool (*fn)(void *ctx, const struct txlog_item *item);
     void *ctx;
 };
 MUST_CHECK enum err_code txlog_walk(struct store *s, uint64_t from, uint64_t to,
@@ -122,3 +146,6 @@ MUST_CHECK enum err_code txlog_walk(struct store *s, uint64_t from, uint64_t to,
 // ERR_CORRUPT: it is no sound record.
 MUST_CHECK enum err_code txlog_record_sha256(struct store *s, uint64_t seq, struct arena *a,
                                              struct str *ret, struct err *err);
+// The same from the newest to the oldest: records from..to, from being the newer one, which exists.
+MUST_CHECK enum err_code txlog_walk_back(struct store *s, uint64_t from, uint64_t to,
+                                         const struct txlog_walker *walker, struct err *err);

@@ -65,6 +65,7 @@ struct str txlog_record_name(uint64_t seq, struct arena *a);
 struct str txlog_checkpoint_name(uint64_t seq, struct arena *a);
 #define TXLOG_RECORD_PREFIX STR("_catalog/log/")
 #define TXLOG_CHECKPOINT_PREFIX STR("_catalog/checkpoint/")
+#define TXLOG_HEAD_NAME STR("_catalog/head.json")
 // The number in an object's name; false if the name is not that of a record or checkpoint.
 bool txlog_name_seq(struct str name, struct str prefix, uint64_t *ret);
 
@@ -144,6 +145,21 @@ MUST_CHECK enum err_code txlog_replay(struct txlog *l, struct txlog_seen *seen, 
 // Loads the newest good checkpoint, replays, and looks for gaps.
 MUST_CHECK enum err_code txlog_load(struct txlog *l, struct err *err);
 
+// txlog_head.c: the hint how far the log reaches.
+// ERR_NOT_FOUND; ERR_CORRUPT: it is torn or damaged.
+MUST_CHECK enum err_code txlog_head_read(struct store *s, struct txlog_head *ret, struct err *err);
+// Writes ours, unless one that is as new is there.
+MUST_CHECK enum err_code txlog_head_write(struct txlog *l, struct err *err);
+// The head has moved: the keeper is to write it in a while.
+void txlog_head_due(struct txlog *l);
+// After the start: does the log reach a head that was read before (seq 0: none)? ERR_CORRUPT.
+MUST_CHECK enum err_code txlog_head_check(struct txlog *l, const struct txlog_head *head,
+                                          struct err *err);
+// The two things that can be wrong: sets err, ERR_CORRUPT.
+MUST_CHECK enum err_code txlog_head_short(const struct txlog_head *head, uint64_t last,
+                                          struct err *err);
+MUST_CHECK enum err_code txlog_head_other(const struct txlog_head *head, struct err *err);
+
 struct txlog {
     struct store *store;
     struct txlog_options options;
@@ -160,7 +176,7 @@ struct txlog {
 
     pthread_mutex_t lock;
     pthread_cond_t wake;        // the writer: something is queued, or stop
-    pthread_cond_t wake_keeper; // the checkpoint thread: a checkpoint is due, or stop
+    pthread_cond_t wake_keeper; // the keeper: a checkpoint or the head is due, or stop
     pthread_cond_t advanced;    // those who wait for a record
     struct txlog_waiter *queue; // oldest first
     struct txlog_waiter **queue_end;
@@ -168,6 +184,7 @@ struct txlog {
     struct err write_trouble;
     uint64_t checkpoint_seq; // newest checkpoint that we know of
     bool checkpoint_due;
+    int64_t head_due_us; // monotonic clock; 0: it says what there is
     bool stopping;
     bool has_threads;
     pthread_t writer;

@@ -55,6 +55,7 @@ enum err_code txlog_apply(struct txlog *l, const struct txlog_record *r, struct 
     l->head.seq = r->seq;
     CHECK(pthread_rwlock_unlock(&l->state_lock) == 0);
     atomic_store(&l->seq, r->seq);
+    txlog_head_due(l);
     LOCKED(&l->lock);
     CHECK(pthread_cond_broadcast(&l->advanced) == 0);
     return ERR_OK;
@@ -195,6 +196,13 @@ enum err_code txlog_load(struct txlog *l, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     uint64_t *checkpoints = NULL;
     size_t count = 0;
+    struct txlog_head head;
+    // Read before the records, all that it has seen must be among them.
+    if (txlog_head_read(l->store, &head, err) != ERR_OK) {
+        log_debug("head_unusable", "why=%s", log_quote(str_from(err->msg)));
+        head.seq = 0;
+    }
+    *err = ERR_NONE;
     TRY(txlog_checkpoint_list(l->store, &a, &checkpoints, &count, NULL, err));
     TRY(load_checkpoint(l, checkpoints, count, err));
     for (bool more = true; more;) {
@@ -205,5 +213,5 @@ enum err_code txlog_load(struct txlog *l, struct err *err) {
         return missing_record(l->head.seq + 1, txlog_checkpoint_name(checkpoints[count - 1], &a),
                               err);
     }
-    return ERR_OK;
+    return txlog_head_check(l, &head, err);
 }

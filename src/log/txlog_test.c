@@ -27,6 +27,7 @@ const char *__tsan_default_suppressions(void) {
 static const struct txlog_options quiet = {
     .node = {"test", 4},
     .checkpoint_every = 1000000,
+    .head_ms = 3600000, // at close
 };
 
 // One change: "entity", what is expected, and the value as JSON text ("null" deletes).
@@ -81,7 +82,7 @@ static struct txlog_report verified(struct store *s) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct txlog_report report = {0};
     struct err err = ERR_NONE;
-    enum err_code code = txlog_verify(s, &a, &report, &err);
+    enum err_code code = txlog_verify(s, NULL, &a, &report, &err);
     if (code != ERR_OK) {
         print_error("%s\n", err.msg);
     }
@@ -428,7 +429,7 @@ static void check_after(struct store *inner, const struct model *m, bool may_be_
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
         struct txlog_report report = {0};
         struct str torn = txlog_record_name(record_in(&err, &a), &a);
-        assert_int_equal(txlog_verify(inner, &a, &report, &err), ERR_CORRUPT);
+        assert_int_equal(txlog_verify(inner, NULL, &a, &report, &err), ERR_CORRUPT);
         // Taking the torn record away by hand leaves a sound log.
         assert_int_equal(store_delete(inner, torn, &err), ERR_OK);
         code = txlog_open(inner, &quiet, &l, &err);
@@ -593,7 +594,7 @@ static void assert_found(struct store *s, struct str name) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct txlog_report report;
     struct err err = ERR_NONE;
-    assert_int_equal(txlog_verify(s, &a, &report, &err), ERR_CORRUPT);
+    assert_int_equal(txlog_verify(s, NULL, &a, &report, &err), ERR_CORRUPT);
     assert_true(str_find(str_from(err.msg), name) >= 0);
 }
 
@@ -707,13 +708,14 @@ struct walked {
     int stop_after;
 };
 
-static bool note_walked(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {
+static bool note_walked(void *ctx, const struct txlog_item *item) {
     struct walked *w = ctx;
     struct str action = STR_NONE;
-    assert_true(json_get_str(transaction, "action", &action) && str_is(action, "test.set"));
-    assert_true(time_us > 0);
-    w->first = w->first ? w->first : seq;
-    w->last = seq;
+    assert_true(json_get_str(item->transaction, "action", &action) && str_is(action, "test.set"));
+    assert_true(item->time_us > 0);
+    assert_true(str_is(item->node, "test"));
+    w->first = w->first ? w->first : item->seq;
+    w->last = item->seq;
     return ++w->count != w->stop_after;
 }
 
@@ -734,6 +736,8 @@ static void gaps_are_found_at_open(void **state) {
     struct walked w = {0};
     struct txlog_walker walker = {.fn = note_walked, .ctx = &w};
     assert_int_equal(txlog_walk(s, 1, 0, &walker, &err), ERR_CORRUPT);
+    assert_int_equal(txlog_walk_back(s, 10, 1, &walker, &err), ERR_CORRUPT);
+    assert_true(str_find(str_from(err.msg), gone) >= 0);
 }
 
 static void a_torn_last_record_stops_the_log(void **state) {
@@ -784,6 +788,56 @@ static void the_hash_of_a_record_is_what_the_next_one_names(void **state) {
     assert_int_equal(txlog_record_sha256(s, 11, &a, &sha256, &err), ERR_NOT_FOUND);
     assert_int_equal(store_put(s, txlog_record_name(3, &a), STR("{}"), &err), ERR_OK);
     assert_int_equal(txlog_record_sha256(s, 3, &a, &sha256, &err), ERR_CORRUPT);
+}
+
+static void walks_back_go_from_the_newest_to_the_oldest(void **state) {
+    (void)state;
+    DEFER(store_closep) struct store *s = sample_store();
+    DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+    struct err err = ERR_NONE;
+    const struct {
+        uint64_t from, to;
+        int stop_after;
+        uint64_t first, last;
+    } rows[] = {{10, 0, 0, 10, 1}, {5, 3, 0, 5, 3}, {9, 1, 3, 9, 7}, {4, 4, 0, 4, 4}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct walked w = {.stop_after = rows[i].stop_after};
+        struct txlog_walker walker = {.fn = note_walked, .ctx = &w};
+        assert_int_equal(txlog_walk_back(s, rows[i].from, rows[i].to, &walker, &err), ERR_OK);
+        assert_int_equal(w.first, rows[i].first);
+        assert_int_equal(w.last, rows[i].last);
+    }
+    struct txlog_record r;
+    assert_int_equal(txlog_record_read(s, 5, &a, &r, &err), ERR_OK);
+    struct str text = json_text(json_array_get(r.transactions, 0), &a);
+    r.time_us++;
+    put_bytes(s, txlog_record_name(5, &a), txlog_record_encode(&r, &text, 1, &a));
+    struct walked w = {0};
+    struct txlog_walker walker = {.fn = note_walked, .ctx = &w};
+    assert_int_equal(txlog_walk_back(s, 10, 1, &walker, &err), ERR_CORRUPT);
+    assert_int_equal(w.last, 6);
+}
+
+static void notes_that_come_together_share_a_record(void **state) {
+    (void)state;
+    DEFER(store_closep) struct store *s = store_memory_new();
+    struct txlog *l = open_with(s, &quiet);
+    struct err err = ERR_NONE;
+    struct txn notes[100];
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
+        notes[i] = (struct txn){.actor = STR("tester"),
+                                .action = STR("test.set"),
+                                .target = STR("test"),
+                                .outcome = STR("not_found")};
+    }
+    assert_int_equal(txlog_note(l, notes, ARRAY_LEN(notes), &err), ERR_OK);
+    assert_int_equal(txlog_seq(l), 1);
+    struct walked w = {0};
+    struct txlog_walker walker = {.fn = note_walked, .ctx = &w};
+    assert_int_equal(txlog_walk(s, 1, 0, &walker, &err), ERR_OK);
+    assert_int_equal(w.count, 100);
+    txlog_close(l);
+    assert_int_equal(verified(s).transactions, 100);
 }
 
 static void a_large_checkpoint_loads_fast(void **state) {
@@ -859,6 +913,8 @@ int main(void) {
         cmocka_unit_test(a_torn_last_record_stops_the_log),
         cmocka_unit_test(walks_go_from_record_to_record),
         cmocka_unit_test(the_hash_of_a_record_is_what_the_next_one_names),
+        cmocka_unit_test(walks_back_go_from_the_newest_to_the_oldest),
+        cmocka_unit_test(notes_that_come_together_share_a_record),
         cmocka_unit_test(a_large_checkpoint_loads_fast),
         cmocka_unit_test(old_checkpoints_go_records_stay),
     };

@@ -4,6 +4,8 @@
 
 #include "base/hash.h"
 
+#include <stdio.h>
+
 // Where a verification stands.
 struct verifier {
     struct store *store;
@@ -11,7 +13,8 @@ struct verifier {
     struct txlog_report *report;
     struct txlog_state *state;
     char sha256[65];
-    uint64_t *checkpoints; // ascending
+    struct txlog_head seen, kept; // seq 0: none
+    uint64_t *checkpoints;        // ascending
     size_t checkpoints_count;
     size_t checkpoints_done;
 };
@@ -98,17 +101,32 @@ static enum err_code replay(struct verifier *v, const struct txlog_record *r, st
     return ERR_OK;
 }
 
+// Is the record that has just been read the one that was seen under this number?
+static enum err_code compare_marks(const struct verifier *v, const struct txlog_record *r,
+                                   struct err *err) {
+    if (v->seen.seq == r->seq && !str_is(r->sha256, v->seen.sha256)) {
+        return txlog_head_other(&v->seen, err);
+    }
+    if (v->kept.seq == r->seq && !str_is(r->sha256, v->kept.sha256)) {
+        return err_set(err, ERR_CORRUPT,
+                       "_catalog/log/%020llu.json has the hash " STR_FMT
+                       ", not the one that was given",
+                       (unsigned long long)r->seq, STR_ARG(r->sha256));
+    }
+    return ERR_OK;
+}
+
 static enum err_code verify_record(struct verifier *v, uint64_t seq, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct txlog_record r = {0};
     TRY(txlog_record_read(v->store, seq, &a, &r, err));
     TRY(txlog_record_follows(&r, v->sha256, err));
     TRY(replay(v, &r, err));
+    TRY(compare_marks(v, &r, err));
     memcpy(v->sha256, r.sha256.ptr, HEX_SHA256_LEN);
     v->report->first_seq = v->report->first_seq ? v->report->first_seq : seq;
     v->report->last_seq = seq;
     v->report->records++;
-    v->report->head_sha256 = arena_str(v->arena, r.sha256);
     while (v->checkpoints_done < v->checkpoints_count &&
            v->checkpoints[v->checkpoints_done] <= seq) {
         TRY(verify_checkpoint(v, v->checkpoints[v->checkpoints_done++], err));
@@ -132,32 +150,81 @@ static enum err_code verify_page(struct verifier *v, const struct store_list *pa
     return ERR_OK;
 }
 
-enum err_code txlog_verify(struct store *s, struct arena *a, struct txlog_report *ret,
-                           struct err *err) {
-    *ret = (struct txlog_report){0};
-    DEFER(txlog_state_freep) struct txlog_state *state = txlog_state_new();
-    struct verifier v = {
-        .store = s, .arena = a, .report = ret, .state = state, .sha256 = TXLOG_NO_SHA256};
-    struct str odd = STR_NONE;
-    // Checkpoints are listed first: all records that they stand on are there by then.
-    TRY(txlog_checkpoint_list(s, a, &v.checkpoints, &v.checkpoints_count, &odd, err));
-    if (odd.len > 0) {
-        return foreign(odd, err);
-    }
+static enum err_code verify_records(struct verifier *v, struct err *err) {
     struct str after = STR_NONE;
     do {
         DEFER(arena_release) struct arena scratch = ARENA(SIZE_MAX);
         struct store_list page = {0};
-        TRY(store_list(s, &(struct store_page){TXLOG_RECORD_PREFIX, after, TXLOG_LIST_PAGE},
+        TRY(store_list(v->store, &(struct store_page){TXLOG_RECORD_PREFIX, after, TXLOG_LIST_PAGE},
                        &scratch, &page, err));
-        TRY(verify_page(&v, &page, err));
-        after = page.next.len > 0 ? txlog_record_name(ret->last_seq, a) : STR_NONE;
+        TRY(verify_page(v, &page, err));
+        after = page.next.len > 0 ? txlog_record_name(v->report->last_seq, v->arena) : STR_NONE;
     } while (after.len > 0);
-    if (v.checkpoints_done < v.checkpoints_count) {
-        uint64_t newer = v.checkpoints[v.checkpoints_count - 1];
-        return missing(ret->last_seq + 1, txlog_checkpoint_name(newer, a), err);
+    if (v->checkpoints_done < v->checkpoints_count) {
+        const uint64_t newer = v->checkpoints[v->checkpoints_count - 1];
+        return missing(v->report->last_seq + 1, txlog_checkpoint_name(newer, v->arena), err);
     }
     return ERR_OK;
+}
+
+// Does the log reach what was seen of it?
+static enum err_code verify_end(struct verifier *v, struct err *err) {
+    const uint64_t last = v->report->last_seq;
+    if (v->seen.seq > last) {
+        return txlog_head_short(&v->seen, last, err);
+    }
+    if (v->kept.seq > last) {
+        return err_set(err, ERR_CORRUPT,
+                       "the catalog log ends with record %llu, before the record %llu that was "
+                       "given: the newest records are missing",
+                       (unsigned long long)last, (unsigned long long)v->kept.seq);
+    }
+    return ERR_OK;
+}
+
+// The head and the checkpoints are read first: all records that they stand on are there by then.
+static enum err_code read_hints(struct verifier *v, struct err *ret_head, struct err *err) {
+    struct str odd = STR_NONE;
+    const enum err_code code = txlog_head_read(v->store, &v->seen, ret_head);
+    if (code != ERR_OK) {
+        v->seen.seq = 0;
+    }
+    if (code == ERR_NOT_FOUND) {
+        *ret_head = ERR_NONE;
+        v->report->note = STR("there is no _catalog/head.json: whether the newest records were "
+                              "removed cannot be told");
+    }
+    v->report->seen_seq = v->seen.seq;
+    TRY(txlog_checkpoint_list(v->store, v->arena, &v->checkpoints, &v->checkpoints_count, &odd,
+                              err));
+    return odd.len > 0 ? foreign(odd, err) : ERR_OK;
+}
+
+enum err_code txlog_verify(struct store *s, const struct txlog_mark *kept, struct arena *a,
+                           struct txlog_report *ret, struct err *err) {
+    *ret = (struct txlog_report){0};
+    DEFER(txlog_state_freep) struct txlog_state *state = txlog_state_new();
+    struct verifier v = {
+        .store = s, .arena = a, .report = ret, .state = state, .sha256 = TXLOG_NO_SHA256};
+    struct err head = ERR_NONE;
+    if (kept != NULL) {
+        CHECK(kept->sha256.len == HEX_SHA256_LEN);
+        v.kept.seq = kept->seq;
+        memcpy(v.kept.sha256, kept->sha256.ptr, kept->sha256.len);
+    }
+    enum err_code code = read_hints(&v, &head, err);
+    if (code == ERR_OK) {
+        code = verify_records(&v, err);
+    }
+    if (ret->last_seq > 0) {
+        ret->head_sha256 = arena_str(a, str_from(v.sha256));
+    }
+    TRY(code);
+    TRY(verify_end(&v, err));
+    if (head.code != ERR_OK) {
+        *err = head;
+    }
+    return head.code;
 }
 
 // The log ended before seq: fine, unless there are records behind it.
@@ -171,6 +238,15 @@ static enum err_code check_end(struct store *s, uint64_t seq, struct err *err) {
         return missing(seq, list.entries[0].name, err);
     }
     return ERR_OK;
+}
+
+static bool tell(const struct txlog_walker *walker, const struct txlog_record *r, size_t index) {
+    const struct txlog_item item = {.seq = r->seq,
+                                    .index = index,
+                                    .time_us = r->time_us,
+                                    .node = r->node,
+                                    .transaction = json_array_get(r->transactions, index)};
+    return walker->fn(walker->ctx, &item);
 }
 
 enum err_code txlog_walk(struct store *s, uint64_t from, uint64_t to,
@@ -188,13 +264,37 @@ enum err_code txlog_walk(struct store *s, uint64_t from, uint64_t to,
             TRY(txlog_record_follows(&r, prev, err));
         }
         memcpy(prev, r.sha256.ptr, HEX_SHA256_LEN);
-        size_t i;
-        const json_t *transaction;
-        json_array_foreach(r.transactions, i, transaction) {
-            if (!walker->fn(walker->ctx, seq, r.time_us, transaction)) {
+        const size_t count = json_array_size(r.transactions);
+        for (size_t i = 0; i < count; i++) {
+            if (!tell(walker, &r, i)) {
                 return ERR_OK;
             }
         }
+    }
+    return ERR_OK;
+}
+
+enum err_code txlog_walk_back(struct store *s, uint64_t from, uint64_t to,
+                              const struct txlog_walker *walker, struct err *err) {
+    char prev[65] = "";
+    for (uint64_t seq = from; seq >= MAX(to, 1); seq--) {
+        DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+        struct txlog_record r = {0};
+        const enum err_code code = txlog_record_read(s, seq, &a, &r, err);
+        if (code == ERR_NOT_FOUND) {
+            return missing(seq, txlog_record_name(seq + 1, &a), err);
+        }
+        TRY(code);
+        if (seq < from) {
+            const struct txlog_record newer = {.seq = seq + 1, .prev_sha256 = str_from(prev)};
+            TRY(txlog_record_follows(&newer, arena_cstr(&a, r.sha256), err));
+        }
+        for (size_t i = json_array_size(r.transactions); i > 0; i--) {
+            if (!tell(walker, &r, i - 1)) {
+                return ERR_OK;
+            }
+        }
+        (void)snprintf(prev, sizeof prev, "%.64s", arena_cstr(&a, r.prev_sha256));
     }
     return ERR_OK;
 }

@@ -1,7 +1,8 @@
 // Tables of the server's own: what it knows of snapshots, files, queries and the journal, as rows.
 //
-// The rows are made when the statement is bound, and stand in its text as one JSON constant. They
-// are bounded: what would be more is refused, with a word on the condition that makes it less.
+// The rows are made when the statement is bound, and stand in its text as JSON constants of many
+// rows each. They are bounded: what would be more is refused, with a word on the condition that
+// makes it less.
 
 #include <stdlib.h>
 
@@ -10,20 +11,47 @@
 #include "query/query_int.h"
 
 #define ROWS_MAX 200000
-#define BYTES_MAX (64U << 20)
+#define BYTES_MAX (96U << 20)
+#define PIECE_BYTES (1U << 20) // of one constant
+#define PIECE_MAX (16U << 20)  // a row is no larger than a transaction
 #define PAGE 1000
+#define LOOK_EVERY 256 // rows of the journal between two looks whether the query is still wanted
 
 struct system {
     struct query *query;
     const struct guard_table *mention;
     struct buf json; // [{…}, …]
     struct jsonw writer;
+    struct buf pieces; // ('[…]'), ('[…]'), …
     size_t rows;
 };
 
+// The rows that have been gathered become one more constant.
+static void end_piece(struct system *s) {
+    jsonw_end_array(&s->writer);
+    const struct str rows = buf_str(&s->json);
+    buf_add_cstr(&s->pieces, s->pieces.len == 0 ? "('" : "'), ('");
+    for (size_t at = 0; at < rows.len;) {
+        const char *quote = memchr(rows.ptr + at, '\'', rows.len - at);
+        const size_t end = quote != NULL ? (size_t)(quote - rows.ptr) + 1 : rows.len;
+        buf_add_str(&s->pieces, str_slice(rows, at, end));
+        if (quote != NULL) {
+            buf_add_char(&s->pieces, '\'');
+        }
+        at = end;
+    }
+    s->pieces.overflow = s->pieces.overflow || s->json.overflow;
+    buf_reset(&s->json);
+    s->writer = JSONW(&s->json);
+    jsonw_array(&s->writer);
+}
+
 static enum err_code add_row(struct system *s, struct err *err) {
     s->rows++;
-    if (s->rows > ROWS_MAX || s->json.overflow) {
+    if (s->json.len >= PIECE_BYTES) {
+        end_piece(s);
+    }
+    if (s->rows > ROWS_MAX || s->pieces.overflow) {
         err->position = s->mention->position;
         (void)err_set(err, ERR_TOO_LARGE,
                       "system." STR_FMT
@@ -45,17 +73,17 @@ static void field_time(struct system *s, const char *key, int64_t us) {
 
 // ---- Which rows are asked for
 
-// Do the conditions of the statement leave the dataset in?
-static bool wants_dataset(const struct system *s, struct str name) {
+// Do the conditions of the statement leave rows in that have this text in this column?
+static bool wants_text(const struct system *s, const char *column, struct str value) {
     for (size_t i = 0; i < s->mention->condition_count; i++) {
         const struct guard_condition *c = &s->mention->conditions[i];
-        if (!str_eq_nocase(c->column, STR("dataset")) || c->literal != GUARD_LITERAL_STRING ||
+        if (!str_eq_nocase(c->column, str_from(column)) || c->literal != GUARD_LITERAL_STRING ||
             (c->op != ICE_OP_EQ && c->op != ICE_OP_IN)) {
             continue;
         }
         bool found = false;
         for (size_t v = 0; v < c->value_count && !found; v++) {
-            found = str_eq(c->values[v].text, name);
+            found = str_eq(c->values[v].text, value);
         }
         if (!found) {
             return false;
@@ -64,19 +92,22 @@ static bool wants_dataset(const struct system *s, struct str name) {
     return true;
 }
 
-// From which record on.
-static uint64_t first_record(const struct system *s) {
-    int64_t first = 1;
+// Which records the conditions leave in, and perhaps one more at either end.
+static void narrow_records(const struct system *s, uint64_t *first, uint64_t *last) {
     for (size_t i = 0; i < s->mention->condition_count; i++) {
         const struct guard_condition *c = &s->mention->conditions[i];
         int64_t value = 0;
-        if (str_eq_nocase(c->column, STR("seq")) && c->literal == GUARD_LITERAL_NUMBER &&
-            (c->op == ICE_OP_GE || c->op == ICE_OP_GT || c->op == ICE_OP_EQ) &&
-            c->value_count == 1 && str_to_i64(c->values[0].text, &value)) {
-            first = MAX(first, value);
+        if (!str_eq_nocase(c->column, STR("seq")) || c->literal != GUARD_LITERAL_NUMBER ||
+            c->value_count != 1 || !str_to_i64(c->values[0].text, &value)) {
+            continue;
+        }
+        if (c->op == ICE_OP_GE || c->op == ICE_OP_GT || c->op == ICE_OP_EQ) {
+            *first = MAX(*first, (uint64_t)MAX(value, 0));
+        }
+        if (c->op == ICE_OP_LE || c->op == ICE_OP_LT || c->op == ICE_OP_EQ) {
+            *last = MIN(*last, (uint64_t)MAX(value, 0));
         }
     }
-    return (uint64_t)first;
 }
 
 // ---- Rows
@@ -155,7 +186,7 @@ static enum err_code add_datasets(struct system *s, struct err *err) {
     while (page.more) {
         catalog_dataset_list(catalog, after, PAGE, s->query->arena, &page);
         for (size_t i = 0; i < page.count; i++) {
-            if (wants_dataset(s, page.items[i].name)) {
+            if (wants_text(s, "dataset", page.items[i].name)) {
                 TRY(add_dataset(s, page.items[i].name, err));
             }
             after = page.items[i].name;
@@ -186,28 +217,63 @@ struct journal {
     struct system *system;
     struct err *err;
     enum err_code code;
+    size_t seen;
 };
 
-static bool add_transaction(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {
-    static const char *const members[] = {"id", "actor", "action", "target", "reason"};
-    static const char *const names[] = {"transaction_id", "actor", "action", "target", "reason"};
-    struct journal *j = ctx;
-    struct jsonw *w = &j->system->writer;
-    j->code = add_row(j->system, j->err);
-    if (j->code != ERR_OK) {
-        return false;
-    }
-    jsonw_object(w);
-    jsonw_field_i64(w, "seq", (int64_t)seq);
-    field_time(j->system, "time", time_us);
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        struct str value = STR_NONE;
-        if (json_get_str(transaction, members[i], &value)) {
-            jsonw_field_str(w, names[i], value);
+// Reading a long log takes its time: is the query still wanted?
+static enum err_code still_wanted(struct query *q, struct err *err) {
+    {
+        LOCKED(&q->service->lock);
+        if (q->cancelled || q->service->stopping) {
+            return err_set(err, ERR_CANCELLED, "the query was cancelled");
         }
     }
+    if (clock_mono_us() > q->start_us + q->service->timeout_us) {
+        return err_set(err, ERR_TIMEOUT,
+                       "the journal is too long to be read in the time of a query: ask for a part "
+                       "of it, such as WHERE seq >= 1000");
+    }
+    return ERR_OK;
+}
+
+static void write_transaction(struct system *s, const struct txlog_item *item,
+                              const struct str *values, const char *const *names, size_t count) {
+    const json_t *details = json_object_get(item->transaction, "details");
+    struct jsonw *w = &s->writer;
+    jsonw_object(w);
+    jsonw_field_i64(w, "seq", (int64_t)item->seq);
+    field_time(s, "time", item->time_us);
+    for (size_t i = 0; i < count; i++) {
+        jsonw_field_str(w, names[i], values[i]);
+    }
+    if (details != NULL) {
+        DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
+        jsonw_field_str(w, "details", json_text(details, &a));
+    }
     jsonw_end_object(w);
-    return true;
+}
+
+static bool add_transaction(void *ctx, const struct txlog_item *item) {
+    static const char *const names[] = {"node",   "id",     "actor",  "action",
+                                        "target", "reason", "outcome"};
+    struct journal *j = ctx;
+    struct str values[ARRAY_LEN(names)] = {item->node};
+    bool wanted = wants_text(j->system, names[0], values[0]);
+    for (size_t i = 1; i < ARRAY_LEN(names) && wanted; i++) {
+        values[i] = STR("done"); // only an outcome may be missing
+        (void)json_get_str(item->transaction, names[i], &values[i]);
+        wanted = wants_text(j->system, names[i], values[i]);
+    }
+    if (j->seen++ % LOOK_EVERY == 0) {
+        j->code = still_wanted(j->system->query, j->err);
+    }
+    if (wanted && j->code == ERR_OK) {
+        j->code = add_row(j->system, j->err);
+    }
+    if (wanted && j->code == ERR_OK) {
+        write_transaction(j->system, item, values, names, ARRAY_LEN(names));
+    }
+    return j->code == ERR_OK;
 }
 
 static enum err_code add_journal(struct system *s, struct err *err) {
@@ -215,15 +281,12 @@ static enum err_code add_journal(struct system *s, struct err *err) {
     const struct catalog_bucket *bucket;
     struct journal j = {.system = s, .err = err, .code = ERR_OK};
     const struct txlog_walker walker = {add_transaction, &j};
-    const uint64_t last = txlog_seq(catalog_log(catalog));
-    const uint64_t first = first_record(s);
+    uint64_t last = txlog_seq(catalog_log(catalog));
+    uint64_t first = 1;
     TRY(catalog_bucket_find(catalog, STR_NONE, &bucket, err));
+    narrow_records(s, &first, &last);
     if (first > last) {
         return ERR_OK;
-    }
-    if (last - first >= ROWS_MAX) {
-        s->rows = ROWS_MAX;
-        return add_row(s, err);
     }
     TRY(txlog_walk(bucket->store, first, last, &walker, err));
     return j.code;
@@ -251,9 +314,9 @@ static const struct {
      "\"started_at\":\"TIMESTAMP\",\"elapsed_ms\":\"BIGINT\"}]",
      add_queries},
     {GUARD_JOURNAL,
-     "[{\"seq\":\"BIGINT\",\"time\":\"TIMESTAMP\",\"transaction_id\":\"VARCHAR\","
+     "[{\"seq\":\"BIGINT\",\"time\":\"TIMESTAMP\",\"node\":\"VARCHAR\",\"id\":\"VARCHAR\","
      "\"actor\":\"VARCHAR\",\"action\":\"VARCHAR\",\"target\":\"VARCHAR\","
-     "\"reason\":\"VARCHAR\"}]",
+     "\"reason\":\"VARCHAR\",\"outcome\":\"VARCHAR\",\"details\":\"VARCHAR\"}]",
      add_journal},
 };
 
@@ -264,15 +327,23 @@ enum err_code query_system_sql(struct query *q, const struct guard_table *mentio
         t++;
     }
     CHECK(t < ARRAY_LEN(tables));
-    struct system s = {.query = q, .mention = mention, .json = BUF(BYTES_MAX)};
+    struct system s = {
+        .query = q, .mention = mention, .json = BUF(PIECE_MAX), .pieces = BUF(BYTES_MAX)};
     s.writer = JSONW(&s.json);
     jsonw_array(&s.writer);
-    const enum err_code code = tables[t].add(&s, err);
-    jsonw_end_array(&s.writer);
-    const struct str rows = arena_str(q->arena, buf_str(&s.json));
+    enum err_code code = tables[t].add(&s, err);
+    end_piece(&s);
+    if (code == ERR_OK && s.pieces.overflow) {
+        s.rows = ROWS_MAX;
+        code = add_row(&s, err);
+    }
+    if (code == ERR_OK) {
+        *ret = arena_printf(q->arena,
+                            "SELECT unnest(from_json(tarn_rows, '%s'), max_depth := 2) FROM "
+                            "(VALUES " STR_FMT "')) AS tarn_pieces(tarn_rows)",
+                            tables[t].columns, STR_ARG(buf_str(&s.pieces)));
+    }
     buf_release(&s.json);
-    TRY(code);
-    *ret = arena_printf(q->arena, "SELECT unnest(from_json(" STR_FMT ", '%s'), max_depth := 2)",
-                        STR_ARG(sql_literal(rows, q->arena)), tables[t].columns);
-    return ERR_OK;
+    buf_release(&s.pieces);
+    return code;
 }

@@ -51,7 +51,7 @@ static void find(struct fsck *f, const struct upkeep_finding *kind, const char *
 static void check_log(struct fsck *f) {
     struct txlog_report report = {0};
     struct err err = ERR_NONE;
-    if (txlog_verify(f->options->store, f->arena, &report, &err) != ERR_OK) {
+    if (txlog_verify(f->options->store, NULL, f->arena, &report, &err) != ERR_OK) {
         find(f,
              &(struct upkeep_finding){.damage = true,
                                       .mend = STR("put the log object back from a copy of the "

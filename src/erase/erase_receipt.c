@@ -210,12 +210,12 @@ struct search {
     int64_t found_us;
 };
 
-static bool look_at(void *ctx, uint64_t seq, int64_t time_us, const json_t *transaction) {
+static bool look_at(void *ctx, const struct txlog_item *item) {
     struct search *s = ctx;
     size_t i;
     const json_t *change;
-    s->last = seq;
-    json_array_foreach(json_object_get(transaction, "changes"), i, change) {
+    s->last = item->seq;
+    json_array_foreach(json_object_get(item->transaction, "changes"), i, change) {
         const json_t *value = json_object_get(change, "value");
         const json_t *receipt = json_object_get(value, "receipt");
         struct str entity = STR_NONE;
@@ -228,10 +228,10 @@ static bool look_at(void *ctx, uint64_t seq, int64_t time_us, const json_t *tran
         }
         if (json_get_str(receipt, "sha256", &sha256) && str_eq(sha256, s->sha256) &&
             json_get_str(receipt, "object", &object) && str_eq(object, s->object)) {
-            s->found = seq;
-            s->found_us = time_us;
+            s->found = item->seq;
+            s->found_us = item->time_us;
         } else {
-            s->other = seq;
+            s->other = item->seq;
         }
     }
     return true;

@@ -63,15 +63,30 @@ MUST_CHECK enum err_code erase_history_rewrite(struct erase *e, const struct era
 // erase_match.c: many values, searched for in one pass over bytes.
 //
 // A value of at least ERASE_MATCH_MIN bytes is found in any text where it stands as a word of its
-// own: no letter or digit before or behind it. A shorter one (42, "Bo") would be found everywhere;
-// it counts only where a whole cell of the subject's key column, or a whole JSON string, equals it.
+// own: no letter or digit before or behind it (bytes of UTF-8 past ASCII count as letters). A
+// shorter one (42, "Bo") would be found everywhere; it counts only where a whole cell of the
+// subject's key column, or a whole JSON string, equals it. Case counts, but a value in the form of
+// a UUID is looked for as it is and in lower case. Values that overlap all count.
 #define ERASE_MATCH_MIN 5
 struct erase_matcher;
 struct erase_matcher *erase_matcher_new(const struct erase_subjects *s);
 void erase_matcher_free(struct erase_matcher *m); // takes NULL
 void erase_matcher_freep(struct erase_matcher **m);
+size_t erase_matcher_longest(const struct erase_matcher *m); // bytes of the longest value
+// How many values it has, and how many of them are too short for texts.
+void erase_matcher_count(const struct erase_matcher *m, int64_t *ret_values, int64_t *ret_short);
 // How many times a long value stands in the text.
 int64_t erase_match_text(const struct erase_matcher *m, struct str text);
+// The same for bytes that are no text: decimal digits of keys that are integers do not count there.
+int64_t erase_match_bytes(const struct erase_matcher *m, struct str bytes);
+// A part of something longer: what stands before `from` and from `to` on is looked at, but only
+// values that begin between the two count.
+struct erase_match_part {
+    struct str bytes;
+    size_t from, to;
+    bool text; // as erase_match_text, else as erase_match_bytes
+};
+int64_t erase_match_part(const struct erase_matcher *m, const struct erase_match_part *part);
 // Is the whole cell one of the values (as text), whatever its length?
 bool erase_match_cell(const struct erase_matcher *m, struct str cell);
 // Is it one of the keys that are integers?

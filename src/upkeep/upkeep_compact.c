@@ -38,7 +38,7 @@ struct attempt {
     bool lost;  // some of the bin's files are gone
 };
 
-static struct str hash_sql(const struct ice_schema *s, int64_t sum, struct arena *a) {
+struct str upkeep_sum_sql(const struct ice_schema *s, int64_t sum, struct arena *a) {
     DEFER(buf_release) struct buf sql = BUF(64U << 20);
     buf_printf(&sql, "tarn_sum(%lld, hash(", (long long)sum);
     for (size_t i = 0; i < s->field_count; i++) {
@@ -50,13 +50,11 @@ static struct str hash_sql(const struct ice_schema *s, int64_t sum, struct arena
     return arena_str(a, buf_str(&sql));
 }
 
-// All columns, and each row summed on its way: in the first column, because a condition might be
-// looked at before the one that leaves deleted rows out.
-static struct str summed_sql(const struct ice_schema *s, int64_t sum, struct arena *a) {
+struct str upkeep_summed_sql(const struct ice_schema *s, int64_t sum, struct arena *a) {
     DEFER(buf_release) struct buf sql = BUF(64U << 20);
     const struct str first = sql_ident(s->fields[0].name, a);
     buf_printf(&sql, "CASE WHEN " STR_FMT " THEN " STR_FMT " END AS " STR_FMT,
-               STR_ARG(hash_sql(s, sum, a)), STR_ARG(first), STR_ARG(first));
+               STR_ARG(upkeep_sum_sql(s, sum, a)), STR_ARG(first), STR_ARG(first));
     for (size_t i = 1; i < s->field_count; i++) {
         buf_printf(&sql, ", " STR_FMT, STR_ARG(sql_ident(s->fields[i].name, a)));
     }
@@ -86,7 +84,7 @@ static enum err_code stage(struct attempt *at, const char *folder, struct engine
     const int64_t sum = engine_sum_begin(c->engine.engine);
     const struct table_stage_source source = {
         .select = arena_printf(a, "SELECT " STR_FMT " FROM (" STR_FMT ")" STR_FMT,
-                               STR_ARG(summed_sql(at->pin->schema, sum, a)),
+                               STR_ARG(upkeep_summed_sql(at->pin->schema, sum, a)),
                                STR_ARG(table_scan_sql(at->pin, &scan, a)),
                                STR_ARG(order_sql(c->request, a))),
         .schema = at->pin->schema,
@@ -118,7 +116,7 @@ static enum err_code read_back(struct attempt *at, struct engine_sum *ret, struc
         session_text(c->engine.session,
                      arena_printf(a, "SELECT count(*) FROM (" STR_FMT ") WHERE " STR_FMT,
                                   STR_ARG(table_scan_sql(at->pin, &scan, a)),
-                                  STR_ARG(hash_sql(at->pin->schema, sum, a))),
+                                  STR_ARG(upkeep_sum_sql(at->pin->schema, sum, a))),
                      a, &count, err);
     *ret = engine_sum_end(c->engine.engine, sum);
     return code;

@@ -1,10 +1,9 @@
 // What the files of upkeep/ share.
 #pragma once
 
-#include "base/scratch.h"
-#include "engine/engine.h"
 #include "table/table_commit.h"
 #include "upkeep/upkeep.h"
+#include "upkeep/upkeep_engine.h"
 
 struct upkeep {
     struct tables *tables;
@@ -12,17 +11,6 @@ struct upkeep {
     char *cache;
     struct upkeep_options options;
 };
-
-// An engine for one piece of work, with its spill folder.
-struct upkeep_engine {
-    struct engine *engine;
-    struct session *session;
-    struct scratch spill;
-    struct job *job; // whose cancelling interrupts the session; may be NULL
-};
-MUST_CHECK enum err_code upkeep_engine_open(struct upkeep *u, int threads, struct job *job,
-                                            struct upkeep_engine *ret, struct err *err);
-void upkeep_engine_close(struct upkeep_engine *e); // for DEFER; an empty one is fine
 
 // One commit's worth of a compaction.
 struct upkeep_bin {
@@ -40,7 +28,3 @@ struct upkeep_plan {
 // Packs files; what need not be written again is in no bin.
 void upkeep_plan_make(const struct upkeep_compact *request, const struct table_scan *files,
                       int64_t target_bytes, struct arena *a, struct upkeep_plan *ret);
-
-// Progress and cancelling of a job that may be NULL.
-void upkeep_progress(struct job *job, int64_t done, int64_t total);
-MUST_CHECK enum err_code upkeep_check(struct job *job, struct err *err);

@@ -124,6 +124,9 @@ int64_t *ice_metadata_expired(const struct ice_metadata *m, const struct ice_ret
 // to the last of them. The current one must not be among them.
 void ice_metadata_remove_snapshots(struct ice_metadata *m, const int64_t *ids, size_t count,
                                    struct arena *a);
+// Takes out what leads to earlier states' objects: the metadata log, and statistics, which hold
+// what was measured of the rows that there were.
+void ice_metadata_forget_past(struct ice_metadata *m, struct arena *a);
 // Makes a snapshot of m current again.
 void ice_metadata_set_main(struct ice_metadata *m, int64_t snapshot_id, int64_t now_ms,
                            struct arena *a);

@@ -191,6 +191,16 @@ void ice_metadata_remove_snapshots(struct ice_metadata *m, const int64_t *ids, s
     }
 }
 
+void ice_metadata_forget_past(struct ice_metadata *m, struct arena *a) {
+    m->metadata_log = NULL;
+    m->metadata_log_count = 0;
+    if (m->document != NULL) {
+        m->document = ice_json_own(json_copy(m->document), a);
+        (void)json_object_del(m->document, "statistics");
+        (void)json_object_del(m->document, "partition-statistics");
+    }
+}
+
 void ice_metadata_set_main(struct ice_metadata *m, int64_t snapshot_id, int64_t now_ms,
                            struct arena *a) {
     struct ice_log_entry *log = arena_array(a, m->snapshot_log_count + 1, sizeof(*log));

@@ -353,6 +353,29 @@ static void statistics_go_with_their_snapshot(void **state) {
     assert_int_equal(ice_metadata_statistics(m, &a, &paths), 1);
 }
 
+static void a_forgotten_past_leads_to_no_object(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    const struct ice_metadata *m =
+        parse(WITH_SNAPSHOT ",\"statistics\":[{\"snapshot-id\":9007199254740993,"
+                            "\"statistics-path\":\"s3://lake/1.puffin\"}],"
+                            "\"partition-statistics\":[{\"snapshot-id\":9007199254740993,"
+                            "\"statistics-path\":\"s3://lake/2.puffin\"}],\"x-future\":1}",
+              &a);
+    struct ice_metadata *next = ice_metadata_copy(m, &a);
+    ice_metadata_log_previous(next, STR("s3://lake/old.metadata.json"), 1, &a);
+    ice_metadata_forget_past(next, &a);
+    const struct str text = ice_metadata_text(next, &a);
+    const struct ice_metadata *back = parse(arena_cstr(&a, text), &a);
+    struct str *paths;
+    assert_int_equal(back->metadata_log_count, 0);
+    assert_int_equal(ice_metadata_statistics(back, &a, &paths), 0);
+    assert_int_equal(str_find(text, STR("puffin")), -1);
+    assert_true(str_find(text, STR("x-future")) >= 0);
+    assert_int_equal(back->snapshot_count, m->snapshot_count);
+    assert_int_equal(ice_metadata_statistics(m, &a, &paths), 2); // what was read stays as it is
+}
+
 static void an_older_snapshot_becomes_main_again(void **state) {
     (void)state;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -386,6 +409,7 @@ int main(void) {
         cmocka_unit_test(branches_and_tags_keep_what_they_lead_to),
         cmocka_unit_test(a_log_begins_behind_what_was_taken_out),
         cmocka_unit_test(statistics_go_with_their_snapshot),
+        cmocka_unit_test(a_forgotten_past_leads_to_no_object),
         cmocka_unit_test(an_older_snapshot_becomes_main_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

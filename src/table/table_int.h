@@ -21,6 +21,7 @@ struct tables {
     pthread_mutex_t use_lock;                 // guards uses
     struct table_use *uses;                   // folders that pins read from
     uint64_t use_ticket;                      // of the newest reader or removal
+    pthread_cond_t use_ended;                 // a reader has gone
 };
 
 // Object name in the bucket of a URI in the table's metadata. Locations are compared as they were
@@ -140,4 +141,6 @@ void table_folder_remove(struct tables *t, const struct catalog_dataset *d);
 // that began before.
 void table_objects_remove(struct tables *t, const struct catalog_dataset *d,
                           const struct str *names, size_t count);
+// Waits until everyone has gone who reads from the dataset's folder now. False: not in that time.
+bool table_uses_wait(struct tables *t, const struct catalog_dataset *d, int64_t wait_ms);
 void table_uses_free(struct tables *t);

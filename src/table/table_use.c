@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/log.h"
 #include "base/threads.h"
@@ -127,6 +128,7 @@ static void use_end(void *arg) {
         if (last) {
             HASH_DEL(t->uses, u);
         }
+        (void)pthread_cond_broadcast(&t->use_ended);
     }
     removals_do(due);
     if (last) {
@@ -184,6 +186,24 @@ void table_objects_remove(struct tables *t, const struct catalog_dataset *d,
         }
     }
     removals_do(r);
+}
+
+// With the lock held: is there a reader with a ticket up to this one?
+static bool is_read(const struct tables *t, struct str dir, uint64_t ticket) {
+    const struct table_use *u = NULL;
+    HASH_FIND(hh, t->uses, dir.ptr, dir.len, u);
+    return u != NULL && u->readers != NULL && u->readers->ticket <= ticket;
+}
+
+bool table_uses_wait(struct tables *t, const struct catalog_dataset *d, int64_t wait_ms) {
+    const int64_t until_us = clock_mono_us() + wait_ms * 1000;
+    bool in_time = true;
+    LOCKED(&t->use_lock);
+    const uint64_t ticket = t->use_ticket;
+    while (in_time && is_read(t, d->dir, ticket)) {
+        in_time = threads_cond_wait_until(&t->use_ended, &t->use_lock, until_us);
+    }
+    return !is_read(t, d->dir, ticket);
 }
 
 void table_folder_remove(struct tables *t, const struct catalog_dataset *d) {

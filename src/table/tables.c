@@ -21,6 +21,7 @@ struct tables *tables_new(struct catalog *c, struct engine *e, const struct tabl
         CHECK(pthread_mutex_init(&t->write_locks[i], NULL) == 0);
     }
     CHECK(pthread_mutex_init(&t->use_lock, NULL) == 0);
+    threads_cond_init(&t->use_ended);
     return t;
 }
 
@@ -34,6 +35,7 @@ void tables_free(struct tables *t) {
         pthread_mutex_destroy(&t->write_locks[i]);
     }
     pthread_mutex_destroy(&t->use_lock);
+    pthread_cond_destroy(&t->use_ended);
     free(t->spool);
     free(t);
 }

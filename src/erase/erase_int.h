@@ -1,6 +1,8 @@
 // What the files of erase/ share.
 #pragma once
 
+#include <pthread.h>
+
 #include "erase/erase.h"
 #include "table/table_commit.h"
 
@@ -22,7 +24,7 @@ struct erase_subjects {
 
 // An object that is, or was, removed.
 struct erase_object {
-    struct str name; // in the bucket
+    struct str name; // in the bucket; there is one bucket so far
     int64_t bytes;
     struct str sha256; // hex
 };
@@ -39,26 +41,34 @@ struct erase_history {
     struct erase_object *removed;      // in the arena; nothing leads to them after the commit
     size_t removed_count;
 };
-// Looks, and changes nothing; removed is left empty.
-MUST_CHECK enum err_code erase_history_look(struct erase *e, const struct erase_target *target,
-                                            const struct erase_subjects *s, struct job *job,
-                                            struct arena *a, struct erase_history *ret,
-                                            struct err *err);
-// Writes the history anew without the subjects, and commits. `extras` gives further changes of the
-// commit's transaction, from what it is about to do (removed objects with their hashes too): it may
-// be called again if another commit was quicker. A dataset that holds none of them is left as it
-// is; then extras is not called. ERR_NOT_FOUND: no such dataset. ERR_UNSUPPORTED: equality deletes.
 struct erase_history_work {
     const struct erase_target *target;
     const struct erase_subjects *subjects;
-    struct catalog_author who;
+    struct catalog_author who; // of rewrite, as what follows
     enum err_code (*extras)(void *ctx, const struct erase_history *h, struct arena *a, json_t **ret,
                             struct err *err);
     void *ctx;
 };
+// Looks, and changes nothing; removed is left empty. ERR_INVALID: no such column, or of a type that
+// is no text, integer or UUID.
+MUST_CHECK enum err_code erase_history_look(struct erase *e, const struct erase_history_work *w,
+                                            struct job *job, struct arena *a,
+                                            struct erase_history *ret, struct err *err);
+// Writes the history anew without the subjects, and commits. `extras` gives further changes of the
+// commit's transaction, from what it is about to do (removed objects with their hashes too): it may
+// be called again if another commit was quicker. A dataset that holds none of them is left as it
+// is; then extras is not called. ERR_NOT_FOUND: no such dataset. ERR_UNSUPPORTED: equality deletes.
 MUST_CHECK enum err_code erase_history_rewrite(struct erase *e, const struct erase_history_work *w,
                                                struct job *job, struct arena *a,
                                                struct erase_history *ret, struct err *err);
+
+// Removes what the rewriting of a dataset left behind: memory forgets it first, then queries of
+// this process that may read it are waited for (options.wait_ms), then the objects go, whoever may
+// still read them. Absent already is fine, and so is a dataset that was dropped meanwhile: it can
+// be called again until it says ERR_OK.
+MUST_CHECK enum err_code erase_history_remove(struct erase *e, struct str dataset,
+                                              const struct erase_object *objects, size_t count,
+                                              struct job *job, struct err *err);
 
 // erase_match.c: many values, searched for in one pass over bytes.
 //

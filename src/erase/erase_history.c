@@ -1,0 +1,206 @@
+// Erasing from one dataset: its history is written anew without the subjects, in one commit.
+
+#include "base/log.h"
+#include "catalog/catalog_content.h"
+#include "erase/erase_history_int.h"
+
+#define HISTORY_ARENA (1UL << 34) // metadata and manifests of all snapshots
+
+struct rewrite {
+    struct erase_past past;
+    struct catalog_tombstones tombstones; // what is left of them
+    json_t *extras;
+};
+
+static void rewrite_release(struct rewrite *r) {
+    erase_past_close(&r->past);
+    json_decref(r->extras);
+}
+
+// The list without the keys: a copy, or NULL when it has none of them.
+static json_t *list_without(struct erase_past *p, const json_t *list, int64_t *ret_gone) {
+    const struct ice_schema *schema = ice_metadata_schema(p->pin->metadata);
+    const struct ice_field *field = ice_schema_find_id(schema, p->pin->dataset.tombstones.field_id);
+    const json_t *items = json_object_get(list, "items");
+    json_t *kept = json_array();
+    *ret_gone = 0;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        json_t *item = json_array_get(items, i);
+        struct str value;
+        if (field != NULL && json_get_str(item, "value", &value) &&
+            erase_past_has(p, &field->type, value)) {
+            (*ret_gone)++;
+        } else {
+            CHECK(json_array_append(kept, item) == 0);
+        }
+    }
+    json_t *copy = json_copy((json_t *)(uintptr_t)list);
+    CHECK(copy != NULL && json_object_set_new(copy, "items", kept) == 0);
+    return copy;
+}
+
+static bool is_key_id(const struct erase_past *p, int32_t id) {
+    bool is = false;
+    for (size_t i = 0; i < p->key_count; i++) {
+        is = is || p->key_ids[i] == id;
+    }
+    return is;
+}
+
+// *ret_list: the tombstones that stay, a new reference; NULL: all of them do.
+static enum err_code look_at_tombstones(struct erase_past *p, json_t **ret_list, struct err *err) {
+    const struct catalog_tombstones *t = &p->pin->dataset.tombstones;
+    DEFER(json_decrefp) json_t *list = NULL;
+    *ret_list = NULL;
+    if (t->count == 0 || t->content.object.len == 0 || !is_key_id(p, t->field_id)) {
+        return ERR_OK;
+    }
+    TRY(catalog_content_get(p->erase->options.catalog, &t->content, &list, err));
+    json_t *left = list_without(p, list, &p->done.tombstones);
+    if (p->done.tombstones > 0) {
+        *ret_list = left;
+    } else {
+        json_decref(left);
+    }
+    return ERR_OK;
+}
+
+static enum err_code put_tombstones(struct rewrite *r, const json_t *list, struct err *err) {
+    r->tombstones = r->past.pin->dataset.tombstones;
+    r->tombstones.count = (int64_t)json_array_size(json_object_get(list, "items"));
+    if (r->tombstones.count == 0) {
+        r->tombstones = (struct catalog_tombstones){0};
+        return ERR_OK;
+    }
+    return catalog_content_put(r->past.erase->options.catalog, list, r->past.arena,
+                               &r->tombstones.content, err);
+}
+
+static enum err_code amend(void *ctx, struct ice_metadata *next, struct arena *a, struct err *err) {
+    const struct rewrite *r = ctx;
+    (void)err;
+    erase_past_amend(&r->past, next, a);
+    return ERR_OK;
+}
+
+static json_t *extras(struct table_commit *c) {
+    const struct rewrite *r = c->ctx;
+    return json_incref(r->extras);
+}
+
+static enum err_code ask_extras(struct rewrite *r, struct err *err) {
+    const struct erase_history_work *w = r->past.work;
+    json_decref(TAKE(r->extras));
+    return w->extras != NULL ? w->extras(w->ctx, &r->past.done, r->past.texts, &r->extras, err)
+                             : ERR_OK;
+}
+
+static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
+    struct rewrite *r = c->ctx;
+    struct erase_past *p = &r->past;
+    DEFER(json_decrefp) json_t *list = NULL;
+    TRY(erase_past_find(p, &c->base, err));
+    TRY(look_at_tombstones(p, &list, err));
+    if (p->done.rows == 0 && p->done.tombstones == 0 && !p->stale_bounds) {
+        e->nothing = true;
+        return ERR_OK;
+    }
+    TRY(erase_past_write(p, c, err));
+    TRY(erase_past_describe(p, c, err));
+    if (list != NULL) {
+        TRY(put_tombstones(r, list, err));
+        e->tombstones = &r->tombstones;
+    }
+    TRY(erase_past_list_removed(p, err));
+    TRY(ask_extras(r, err));
+    e->forgets_source = true;
+    e->amend = amend;
+    e->amend_ctx = r;
+    return ERR_OK;
+}
+
+enum err_code erase_history_look(struct erase *e, const struct erase_history_work *w,
+                                 struct job *job, struct arena *a, struct erase_history *ret,
+                                 struct err *err) {
+    DEFER(arena_release) struct arena own = ARENA(HISTORY_ARENA);
+    DEFER(erase_past_close)
+    struct erase_past p = {.work = w, .job = job, .arena = &own, .texts = a};
+    DEFER(json_decrefp) json_t *list = NULL;
+    const struct table_want want = {.name = w->target->dataset};
+    struct table_pin pin;
+    erase_past_open(e, &p);
+    TRY(table_pin_at(p.tables, &want, &own, &pin, err));
+    TRY(erase_past_find(&p, &pin, err));
+    TRY(look_at_tombstones(&p, &list, err));
+    *ret = p.done;
+    return ERR_OK;
+}
+
+enum err_code erase_history_rewrite(struct erase *e, const struct erase_history_work *w,
+                                    struct job *job, struct arena *a, struct erase_history *ret,
+                                    struct err *err) {
+    DEFER(arena_release) struct arena own = ARENA(HISTORY_ARENA);
+    DEFER(rewrite_release)
+    struct rewrite r = {.past = {.work = w, .job = job, .arena = &own, .texts = a}};
+    struct catalog_dataset d;
+    erase_past_open(e, &r.past);
+    TRY(table_dataset_use(r.past.tables, w->target->dataset, &own, &d, err));
+    struct table_commit c = {.tables = r.past.tables,
+                             .dataset = d.name,
+                             .dataset_id = d.id,
+                             .who = w->who,
+                             .prepare = prepare,
+                             .extras = extras,
+                             .ctx = &r,
+                             .arena = &own};
+    {
+        LOCKED(table_write_lock(r.past.tables, d.name));
+        TRY(table_commit_run(&c, err));
+    }
+    *ret = r.past.done;
+    return ERR_OK;
+}
+
+// Copies in the engine's memory. A query that uses one keeps it to its end.
+static enum err_code forget_hot(struct erase *e, struct str bucket,
+                                const struct erase_object *objects, size_t count, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1U << 30);
+    struct str *names = arena_array(&a, count, sizeof(*names));
+    const struct hot_objects hot = {.bucket = bucket, .names = names, .count = count};
+    struct err busy = ERR_NONE;
+    for (size_t i = 0; i < count; i++) {
+        names[i] = objects[i].name;
+    }
+    if (e->options.hot != NULL && count > 0 &&
+        hot_forget(e->options.hot, &hot, e->options.wait_ms, &busy) != ERR_OK) {
+        if (busy.code != ERR_BUSY) {
+            *err = busy;
+            return err->code;
+        }
+        log_warn("erase.remove", "error=%s", log_quote(str_from(busy.msg)));
+    }
+    return ERR_OK;
+}
+
+enum err_code erase_history_remove(struct erase *e, struct str dataset,
+                                   const struct erase_object *objects, size_t count,
+                                   struct job *job, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    const struct catalog_bucket *bucket;
+    struct catalog_dataset d = {0};
+    struct err dropped = ERR_NONE;
+    const bool there = catalog_dataset_get(e->options.catalog, dataset, &a, &d, &dropped) == ERR_OK;
+    TRY(catalog_bucket_find(e->options.catalog, d.bucket, &bucket, err));
+    TRY(forget_hot(e, bucket->name, objects, count, err));
+    if (there && !table_uses_wait(e->options.tables, &d, e->options.wait_ms)) {
+        log_warn("erase.remove", "dataset=%s error=%s", log_quote(d.name),
+                 log_quote(STR("a query still reads what is erased; it goes all the same")));
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(upkeep_check(job, err));
+        TRY(store_delete(bucket->store, objects[i].name, err));
+    }
+    // What was read of them; nobody can read them again.
+    cache_clear(e->options.tables->cache);
+    return ERR_OK;
+}

@@ -64,11 +64,12 @@ MUST_CHECK enum err_code table_pin_at(struct tables *t, const struct table_want 
 // belong to one moment.)
 bool table_pin_current(struct tables *t, const struct table_pin *pin, struct arena *a);
 
-// Rows of a data file that are deleted: bit i is row i.
+// Rows of a data file that are deleted, also by tombstones (table_tombstone.h): bit i is row i.
 struct table_deletes {
     const uint64_t *bits;
-    int64_t rows;  // of the file
-    int64_t count; // of bits that are set
+    int64_t rows, count;        // of the file; of bits that are set
+    const uint64_t *tombstones; // those that only a tombstone hides; NULL: none
+    int64_t tombstone_count;
 };
 
 struct table_file {
@@ -127,8 +128,7 @@ struct table_written {
     struct catalog_dataset dataset; // as it is now
     const struct ice_schema *schema;
     int64_t rows, bytes, files; // that were added
-    bool unchanged;             // the same file was there already
-    bool created;
+    bool unchanged, created;    // the same file was there already; there was no such dataset
 };
 
 // Reads the source once, writes it, commits. An append that lost a race is applied again to the new

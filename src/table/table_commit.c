@@ -280,19 +280,26 @@ static enum err_code settle_dataset(struct table_commit *c, const struct attempt
     return ERR_OK;
 }
 
+// Else only the catalog's entry changes: its tombstones, or the source that it was made from.
+static bool changes_table(const struct table_edit *e) {
+    return e->operation.len > 0 || e->schema != NULL || e->amend != NULL;
+}
+
 static enum err_code put_metadata(struct table_commit *c, struct attempt *at, struct err *err) {
     struct catalog_dataset d = c->base.dataset;
-    struct str object =
-        arena_printf(c->arena, STR_FMT "/metadata/%05u-" STR_FMT ".metadata.json", STR_ARG(c->dir),
-                     metadata_version_next(d.metadata), STR_ARG(uuid_new(c->arena)));
-    TRY(table_object_put(c, &c->attempt, object, ice_metadata_text(at->next, c->arena), err));
-    d.metadata = object;
+    if (changes_table(&at->edit)) {
+        struct str object = arena_printf(
+            c->arena, STR_FMT "/metadata/%05u-" STR_FMT ".metadata.json", STR_ARG(c->dir),
+            metadata_version_next(d.metadata), STR_ARG(uuid_new(c->arena)));
+        TRY(table_object_put(c, &c->attempt, object, ice_metadata_text(at->next, c->arena), err));
+        d.metadata = object;
+    }
     TRY(objects_settle(c, err));
     TRY(settle_dataset(c, at, &d, err));
     DEFER(json_decrefp) json_t *extras = c->extras != NULL ? c->extras(c) : NULL;
     TRY(catalog_dataset_put(c->tables->catalog, &d, &c->who, extras, &d.version, err));
     c->after = d;
-    c->metadata = at->next;
+    c->metadata = changes_table(&at->edit) ? at->next : c->base.metadata;
     return ERR_OK;
 }
 
@@ -358,6 +365,7 @@ static enum err_code attempt(struct table_commit *c, bool *ret_again, struct err
     TRY(attempt_look_up(c, err));
     attempt_place(c);
     TRY(c->prepare(c, &at.edit, err));
+    TRY(table_tombstones_hide(c, &at.edit, err));
     if (at.edit.nothing) {
         c->after = c->base.dataset;
         c->metadata = c->base.metadata;

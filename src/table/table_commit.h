@@ -82,14 +82,28 @@ MUST_CHECK enum err_code table_data_put(struct table_commit *c, struct table_obj
                                         const struct table_staged *staged,
                                         const struct ice_schema *schema, struct table_entries *ret,
                                         struct err *err);
-// Rows of one data file that go: writes the one delete file that it then has, in place of earlier
-// ones, or takes out the data file when no row of it is left.
+// Rows of one data file that go: writes the one ordinary delete file that it then has, in place of
+// earlier ones, or takes out the data file when no row of it is left. Rows that tombstones hide
+// stay as they are.
 struct table_gone {
     const struct table_file *file;
     uint64_t *bits; // of the rows that go; gets the earlier ones too
 };
 MUST_CHECK enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
                                         struct table_edit *e, struct err *err);
+// The rows of one data file that tombstones hide become these: writes its one such delete file
+// anew, or takes it out when there are none. The data file stays.
+MUST_CHECK enum err_code table_hidden_put(struct table_commit *c, const struct table_gone *g,
+                                          struct table_edit *e, struct err *err);
+
+// Rows of the added files whose keys have tombstones become hidden by the same commit.
+// ERR_CONFLICT: the key column would go or get another type. table_commit_run calls it after
+// prepare.
+MUST_CHECK enum err_code table_tombstones_hide(struct table_commit *c, struct table_edit *e,
+                                               struct err *err);
+// The same for the files of c->base, which an earlier snapshot may have been made.
+MUST_CHECK enum err_code table_tombstones_hide_base(struct table_commit *c, struct table_edit *e,
+                                                    struct err *err);
 
 // Names of data files of deltas begin so.
 #define TABLE_DELTA_PREFIX "delta-"

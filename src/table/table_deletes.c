@@ -4,6 +4,10 @@
 // of its column file_path, or not at all; then it may hold rows of any. It applies to data files
 // whose sequence number is at most its own. Bitmaps are kept in the cache under the names of the
 // data file and its delete files, none of which ever change.
+//
+// Delete files whose object's name begins with TABLE_TOMBSTONES_PREFIX hold rows that a tombstone
+// hides (table_tombstone.h). We write at most one such file and one ordinary one for a data file,
+// and no row into both; a row that another engine has deleted besides is an ordinarily deleted one.
 
 #include "base/hash.h"
 #include "base/hashmap.h"
@@ -23,7 +27,7 @@ struct making {
     struct str path; // as delete files name it
     struct str key;
     struct table_deletes deletes;
-    uint64_t *bits;
+    uint64_t *bits[2]; // ordinary ones; tombstones
     UT_hash_handle hh;
 };
 
@@ -37,6 +41,18 @@ struct loading {
     const struct ice_data_file **to_read; // delete files
     size_t read_count, read_cap;
 };
+
+bool table_delete_is_tombstones(const struct ice_data_file *f) {
+    struct str rest = f->path;
+    struct str last = STR_NONE;
+    while (str_cut(&rest, '/', &last)) {
+    }
+    return str_starts(last, STR(TABLE_TOMBSTONES_PREFIX));
+}
+
+static size_t words_of(int64_t rows) {
+    return ((size_t)rows + 63) / 64;
+}
 
 static const struct ice_bound *bound_find(const struct ice_bounds *b, int32_t id) {
     for (size_t i = 0; i < b->count; i++) {
@@ -128,7 +144,9 @@ static void note_missing(struct loading *l, const struct table_file *f, struct s
     m->path = f->file->path;
     m->key = key;
     m->deletes.rows = f->file->record_count;
-    m->bits = arena_array(l->arena, ((size_t)m->deletes.rows + 63) / 64, sizeof(*m->bits));
+    for (size_t i = 0; i < ARRAY_LEN(m->bits); i++) {
+        m->bits[i] = arena_array(l->arena, words_of(m->deletes.rows), sizeof(**m->bits));
+    }
     HASH_ADD_KEYPTR(hh, l->missing, m->path.ptr, m->path.len, m);
     for (size_t i = 0; i < f->delete_file_count; i++) {
         // One that names its data file belongs to no other.
@@ -141,7 +159,8 @@ static void note_missing(struct loading *l, const struct table_file *f, struct s
     }
 }
 
-static enum err_code mark(struct loading *l, struct making *m, int64_t row, struct err *err) {
+static enum err_code mark(struct loading *l, struct making *m, size_t class, int64_t row,
+                          struct err *err) {
     if (row < 0 || row >= m->deletes.rows) {
         return err_set(err, ERR_CORRUPT,
                        "dataset \"" STR_FMT "\": a delete file names row %lld of " STR_FMT
@@ -149,9 +168,7 @@ static enum err_code mark(struct loading *l, struct making *m, int64_t row, stru
                        STR_ARG(l->pin->dataset.name), (long long)row, STR_ARG(m->path),
                        (long long)m->deletes.rows);
     }
-    const uint64_t bit = UINT64_C(1) << (row % 64);
-    m->deletes.count += (m->bits[row / 64] & bit) == 0 ? 1 : 0;
-    m->bits[row / 64] |= bit;
+    m->bits[class][row / 64] |= UINT64_C(1) << (row % 64);
     return ERR_OK;
 }
 
@@ -165,37 +182,49 @@ static enum err_code mark_chunk(struct loading *l, const struct vec_chunk *chunk
             HASH_FIND(hh, l->missing, path.ptr, path.len, m);
         }
         if (m != NULL && !vec_is_null(rows, i)) {
-            TRY(mark(l, m, ((const int64_t *)rows->data)[i], err));
+            const size_t class = ((const uint8_t *)chunk->columns[2].data)[i];
+            TRY(mark(l, m, class, ((const int64_t *)rows->data)[i], err));
         }
     }
     return ERR_OK;
 }
 
-static enum err_code read_sql(const struct loading *l, struct str *ret, struct err *err) {
-    DEFER(buf_release) struct buf sql = BUF(64U << 20);
-    buf_add_cstr(&sql, "SELECT file_path, pos FROM read_parquet([");
+// Those of one class, behind what there is of the other.
+static enum err_code read_sql(const struct loading *l, bool tombstones, struct buf *sql,
+                              struct err *err) {
+    const char *glue = sql->len == 0 ? "" : " UNION ALL ";
+    bool any = false;
     for (size_t i = 0; i < l->read_count; i++) {
         struct str object;
         struct str path;
+        if (table_delete_is_tombstones(l->to_read[i]) != tombstones) {
+            continue;
+        }
         TRY(table_object_name(l->pin->metadata, &l->pin->dataset, l->to_read[i]->path, l->arena,
                               &object, err));
         TRY(store_local(l->pin->bucket->store, object, l->arena, &path, err));
-        buf_add_cstr(&sql, i == 0 ? "" : ", ");
-        buf_add_str(&sql, sql_literal(path, l->arena));
+        if (any) {
+            buf_add_cstr(sql, ", ");
+        } else {
+            buf_printf(sql, "%sSELECT file_path, pos, %s FROM read_parquet([", glue,
+                       tombstones ? "true" : "false");
+        }
+        any = true;
+        buf_add_str(sql, sql_literal(path, l->arena));
     }
-    buf_add_cstr(&sql, "], hive_partitioning=false)");
-    CHECK(!sql.overflow);
-    *ret = arena_str(l->arena, buf_str(&sql));
+    buf_add_cstr(sql, any ? "], hive_partitioning=false)" : "");
     return ERR_OK;
 }
 
 static enum err_code read_missing(struct loading *l, struct err *err) {
     DEFER(session_closep) struct session *s = NULL;
     DEFER(rows_closep) struct rows *rows = NULL;
-    struct str sql;
-    TRY(read_sql(l, &sql, err));
+    DEFER(buf_release) struct buf sql = BUF(64U << 20);
+    TRY(read_sql(l, false, &sql, err));
+    TRY(read_sql(l, true, &sql, err));
+    CHECK(!sql.overflow);
     TRY(session_open(l->tables->engine, &s, err));
-    TRY(session_query(s, sql, &rows, err));
+    TRY(session_query(s, buf_str(&sql), &rows, err));
     const struct vec_chunk *chunk = NULL;
     do {
         TRY(rows_next(rows, &chunk, err));
@@ -209,12 +238,25 @@ static enum err_code read_missing(struct loading *l, struct err *err) {
 static enum err_code copy_made(void *ctx, struct arena *own, const void **ret, struct err *err) {
     (void)err;
     const struct making *m = ctx;
-    const size_t words = ((size_t)m->deletes.rows + 63) / 64;
+    const size_t words = words_of(m->deletes.rows);
     struct table_deletes *d = arena_alloc(own, sizeof(*d));
     uint64_t *bits = arena_array(own, words, sizeof(*bits));
-    memcpy(bits, m->bits, words * sizeof(*bits));
+    uint64_t *tombstones = NULL;
     *d = m->deletes;
+    for (size_t i = 0; i < words; i++) {
+        const uint64_t hidden = m->bits[1][i] & ~m->bits[0][i];
+        bits[i] = m->bits[0][i] | hidden;
+        d->count += __builtin_popcountll(bits[i]);
+        d->tombstone_count += __builtin_popcountll(hidden);
+    }
+    if (d->tombstone_count > 0) {
+        tombstones = arena_array(own, words, sizeof(*tombstones));
+        for (size_t i = 0; i < words; i++) {
+            tombstones[i] = m->bits[1][i] & ~m->bits[0][i];
+        }
+    }
     d->bits = bits;
+    d->tombstones = tombstones;
     *ret = d;
     return ERR_OK;
 }
@@ -289,39 +331,56 @@ enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
     return code;
 }
 
-// Earlier delete files of this data file alone; one that others share stays, since a row that is
-// deleted twice is deleted.
-static void remove_earlier(struct table_commit *c, const struct table_file *f,
+// Earlier delete files of one class, of this data file alone; one that others share stays, since a
+// row that is deleted twice is deleted.
+static void remove_earlier(struct table_commit *c, const struct table_file *f, bool tombstones,
                            struct table_edit *e) {
     for (size_t i = 0; i < f->delete_file_count; i++) {
-        if (table_delete_target(f->delete_files[i]).len > 0) {
+        if (table_delete_target(f->delete_files[i]).len > 0 &&
+            table_delete_is_tombstones(f->delete_files[i]) == tombstones) {
             table_path_add(&e->removed, f->delete_files[i]->path, c->arena);
         }
     }
 }
 
-enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
-                             struct table_edit *e, struct err *err) {
-    const struct table_file *f = g->file;
-    const int64_t rows = f->file->record_count;
-    const size_t words = ((size_t)rows + 63) / 64;
-    int64_t count = 0;
-    for (size_t i = 0; i < words; i++) {
-        g->bits[i] |= f->deletes != NULL ? f->deletes->bits[i] : 0;
-        count += __builtin_popcountll(g->bits[i]);
-    }
-    remove_earlier(c, f, e);
-    if (count == rows) {
-        table_path_add(&e->removed, f->file->path, c->arena);
-        return ERR_OK;
-    }
+static enum err_code put_bits(struct table_commit *c, const struct table_gone *g,
+                              const char *prefix, struct table_edit *e, struct err *err) {
     struct str data;
-    struct str object = arena_printf(c->arena, STR_FMT "/data/" STR_FMT "-deletes.parquet",
-                                     STR_ARG(c->dir), STR_ARG(uuid_new(c->arena)));
+    struct str object = arena_printf(c->arena, STR_FMT "/data/%s" STR_FMT "-deletes.parquet",
+                                     STR_ARG(c->dir), prefix, STR_ARG(uuid_new(c->arena)));
     struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
     *entry = (struct ice_entry){.status = ICE_ADDED, .inherit = true};
-    const struct ice_deleted deleted = {f->file->path, g->bits, rows};
+    const struct ice_deleted deleted = {g->file->file->path, g->bits, g->file->file->record_count};
     TRY(ice_position_deletes_write(&deleted, c->arena, &data, &entry->file, err));
     entry->file.path = table_object_uri(c, object);
     return table_object_put(c, &c->attempt, object, data, err);
+}
+
+enum err_code table_gone_put(struct table_commit *c, const struct table_gone *g,
+                             struct table_edit *e, struct err *err) {
+    const struct table_file *f = g->file;
+    const struct table_deletes *d = f->deletes;
+    int64_t count = 0;
+    for (size_t i = 0; i < words_of(f->file->record_count); i++) {
+        const uint64_t hidden = d != NULL && d->tombstones != NULL ? d->tombstones[i] : 0;
+        g->bits[i] = (g->bits[i] | (d != NULL ? d->bits[i] : 0)) & ~hidden;
+        count += __builtin_popcountll(g->bits[i]);
+    }
+    remove_earlier(c, f, false, e);
+    if (count == f->file->record_count) {
+        table_path_add(&e->removed, f->file->path, c->arena);
+        return ERR_OK;
+    }
+    return put_bits(c, g, "", e, err);
+}
+
+enum err_code table_hidden_put(struct table_commit *c, const struct table_gone *g,
+                               struct table_edit *e, struct err *err) {
+    const struct table_file *f = g->file;
+    int64_t count = 0;
+    for (size_t i = 0; i < words_of(f->file->record_count); i++) {
+        count += __builtin_popcountll(g->bits[i]);
+    }
+    remove_earlier(c, f, true, e);
+    return count > 0 ? put_bits(c, g, TABLE_TOMBSTONES_PREFIX, e, err) : ERR_OK;
 }

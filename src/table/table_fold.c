@@ -20,9 +20,14 @@ static int by_rows(const void *x, const void *y) {
     return a < b ? -1 : a > b;
 }
 
+// What tombstones hide can be brought back: its file stays.
+static bool hides_rows(const struct table_file *f) {
+    return f->deletes != NULL && f->deletes->tombstone_count > 0;
+}
+
 static bool is_of_delta(const struct table_file *f) {
     return str_find(f->object, STR("/data/" TABLE_DELTA_PREFIX)) >= 0 &&
-           f->file->record_count <= FOLD_ROWS_MAX;
+           f->file->record_count <= FOLD_ROWS_MAX && !hides_rows(f);
 }
 
 // The rows of a file that are deleted by now or by this commit.

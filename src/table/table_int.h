@@ -111,6 +111,9 @@ void table_metrics(const struct ice_schema *s, const struct engine_file_stats *s
 // NULLs of a top-level primitive column over all files; -1: not known.
 int64_t table_staged_nulls(const struct table_staged *staged, const struct ice_field *f);
 
+// May a row of the file satisfy all conditions, by its bounds?
+bool table_file_may_match(const struct ice_schema *s, const struct ice_data_file *f,
+                          const struct table_conditions *conditions, struct arena *a);
 // Every live data file of the pin with its deletes, in the order of the manifests: also those all
 // of whose rows are deleted. Not to be rendered: table_scan_of makes a scan of some of them, which
 // that engine can run while the arena lives.
@@ -120,11 +123,20 @@ struct table_scan table_scan_of(struct engine *e, const struct table_file *files
                                 struct arena *a);
 // The data file that a delete file is for; empty: it does not say, and may be for several.
 struct str table_delete_target(const struct ice_data_file *f);
+// Names of delete files that hold the rows which tombstones hide begin so.
+#define TABLE_TOMBSTONES_PREFIX "tombstones-"
+bool table_delete_is_tombstones(const struct ice_data_file *f);
 // Deletes of the files of a scan, from its delete files; what was read is cached.
 MUST_CHECK enum err_code table_deletes_load(struct tables *t, const struct table_pin *pin,
                                             const struct ice_manifest_list *list,
                                             struct table_scan *scan, struct arena *a,
                                             struct err *err);
+
+// In a scan of an older snapshot: rows whose keys have tombstones now are deleted there too. It
+// costs nothing where there are none, or the snapshot is the current one.
+MUST_CHECK enum err_code table_tombstones_hide_past(struct tables *t, const struct table_pin *pin,
+                                                    struct table_scan *scan, struct arena *a,
+                                                    struct err *err);
 
 // Removes what writes of dead processes left in the spool folder.
 void table_stages_clean(const char *spool);

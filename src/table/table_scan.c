@@ -7,11 +7,11 @@
 #include "table/table_int.h"
 #include "table/table_types.h"
 
-static bool may_match(const struct table_pin *pin, const struct ice_data_file *f,
-                      const struct table_conditions *conditions, struct arena *a) {
+bool table_file_may_match(const struct ice_schema *s, const struct ice_data_file *f,
+                          const struct table_conditions *conditions, struct arena *a) {
     for (size_t i = 0; i < conditions->count; i++) {
         const struct ice_predicate *p = &conditions->items[i];
-        const struct ice_field *field = ice_schema_find_id(pin->schema, p->field_id);
+        const struct ice_field *field = ice_schema_find_id(s, p->field_id);
         if (field != NULL && !ice_may_match(&field->type, f, p, a)) {
             return false;
         }
@@ -33,7 +33,7 @@ static enum err_code scan_manifest(const struct table_pin *pin, const struct ice
         if (e->status == ICE_DELETED) {
             continue;
         }
-        if (!may_match(pin, &e->file, b->conditions, a)) {
+        if (!table_file_may_match(pin->schema, &e->file, b->conditions, a)) {
             b->scan.pruned++;
             continue;
         }
@@ -182,6 +182,7 @@ enum err_code table_scan_plan(struct tables *t, const struct table_pin *pin,
                               struct table_scan *ret, struct err *err) {
     struct scan_build b = {.conditions = conditions};
     TRY(find_files(t, pin, &b, a, err));
+    TRY(table_tombstones_hide_past(t, pin, &b.scan, a, err));
     leave_out_empty(&b.scan);
     group_files(&b.scan, a);
     register_deletes(t->engine, &b.scan, a);

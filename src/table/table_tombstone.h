@@ -17,7 +17,8 @@
 // A dataset without tombstones pays nothing.
 //
 // The list's body: {"column", "field_id", "items": [{"value": text, "integer": bool, "key": 64 hex,
-// "actor", "reason", "time_us", "rows", "purge_not_before_us"?, "purge_by_us"?}]}
+// "actor", "reason", "time_us", "rows", "purge_not_before_us"?, "purge_by_us"?}]}; the column's
+// name and id are those of the time when it was written, those of now stand in the entity.
 //
 // Threads: any; a session that is passed in is used by the caller's thread.
 #pragma once
@@ -35,15 +36,16 @@ struct table_key {
 };
 
 // What came of one value that could not be done.
+enum table_key_why {
+    TABLE_KEY_NOT_FOUND, // no visible row has it; one that comes later is not hidden either
+    TABLE_KEY_WRONG_TYPE,
+    TABLE_KEY_TWICE, // in the request; its first place counts
+    TABLE_KEY_ALREADY,
+    TABLE_KEY_NOT_TOMBSTONED
+};
 struct table_key_failure {
     size_t at; // index into the request's keys
-    enum {
-        TABLE_KEY_NOT_FOUND,
-        TABLE_KEY_WRONG_TYPE,
-        TABLE_KEY_TWICE,
-        TABLE_KEY_ALREADY,
-        TABLE_KEY_NOT_TOMBSTONED
-    } why;
+    enum table_key_why why;
 };
 
 struct table_tombstone {
@@ -56,10 +58,10 @@ struct table_tombstone {
     struct session *session;
 };
 struct table_tombstoned {
-    struct catalog_dataset dataset; // as it is now
-    int64_t keys, rows;             // that were hidden, or brought back
-    int64_t snapshot_id;            // 0: nothing had to change
-    struct table_key_failure *failures;
+    struct catalog_dataset dataset;     // as it is now
+    int64_t keys, rows;                 // that were hidden, or brought back
+    int64_t snapshot_id;                // 0: nothing had to change
+    struct table_key_failure *failures; // in the order of the request
     size_t failure_count;
 };
 // ERR_CONFLICT: the dataset has tombstones for another column. ERR_INVALID: no such column, or of
@@ -89,10 +91,15 @@ struct table_tombstone_list {
     int32_t field_id;
     const struct table_tombstone_item *items; // oldest first
     size_t count;
+    const struct table_tombstone_item *const *by_value; // the same, sorted by str_cmp
 };
+// Should a commit have replaced the list since d was read, it is the one of now.
 MUST_CHECK enum err_code table_tombstone_list_load(struct tables *t,
                                                    const struct catalog_dataset *d, struct arena *a,
                                                    const struct table_tombstone_list **ret,
                                                    struct err *err);
+const struct table_tombstone_item *
+table_tombstone_find(const struct table_tombstone_list *list,
+                     struct str value); // in canonical form; NULL: it is not there
 // The name by which the log knows the subject of an item: 32 hex digits.
 struct str table_tombstone_handle(const struct table_tombstone_item *item, struct arena *a);

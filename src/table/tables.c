@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/threads.h"
+#include "catalog/catalog_content.h"
 #include "table/table_int.h"
 
 struct tables *tables_new(struct catalog *c, struct engine *e, const struct tables_options *o) {
@@ -248,6 +249,7 @@ enum err_code table_drop(struct tables *t, struct str name, const struct catalog
         TRY(catalog_dataset_get(t->catalog, d.name, &a, &d, err));
         TRY(catalog_dataset_drop(t->catalog, &d, who, ret_seq, err));
     }
+    catalog_content_remove(t->catalog, &d.tombstones.content);
     table_folder_remove(t, &d);
     return ERR_OK;
 }

@@ -73,6 +73,8 @@ static void catalog_changed(void *ctx, struct str key, uint64_t version, const j
         }
     } else if (str_starts(key, TOKEN_PREFIX)) {
         catalog_token_index(c, str_slice(key, TOKEN_PREFIX.len, key.len), value);
+    } else if (str_starts(key, USE_PREFIX)) {
+        catalog_use_index(c, str_slice(key, USE_PREFIX.len, key.len), value);
     } else if (str_starts(key, IDEMPOTENCY_PREFIX)) {
         catalog_idempotency_index(c, key, value);
     }
@@ -104,6 +106,7 @@ static struct catalog *catalog_new(struct store *s, struct str uri) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     struct catalog *c = xcalloc(1, sizeof(*c));
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
+    threads_cond_init(&c->close);
     c->uri = xstrdup(arena_cstr(&a, uri));
     c->primary =
         (struct catalog_bucket){.name = STR("primary"), .store = s, .uri = str_from(c->uri)};
@@ -132,6 +135,7 @@ enum err_code catalog_open_on(const struct config *config, struct store *s, stru
                                     .changed = catalog_changed,
                                     .ctx = c};
     TRY(txlog_open(c->primary.store, &options, &c->log, err));
+    catalog_keeper_start(c);
     *ret = TAKE(c);
     return ERR_OK;
 }
@@ -148,12 +152,15 @@ void catalog_close(struct catalog *c) {
     if (c == NULL) {
         return;
     }
+    catalog_keeper_stop(c);
     txlog_close(c->log);
     store_close(c->borrowed ? NULL : c->primary.store);
     name_list_release(&c->datasets);
     catalog_token_index_release(c);
+    catalog_use_index_release(c);
     catalog_idempotency_index_release(c);
     pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->close);
     free(c->uri);
     free(c);
 }

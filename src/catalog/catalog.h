@@ -62,6 +62,7 @@ struct catalog_token {
     struct str *roles;
     size_t role_count;
     int64_t created_us, expires_us; // expires 0: never
+    int64_t last_used_us;           // 0: never, as far as is known; see catalog_token_keep_uses
     uint64_t version;
 };
 
@@ -113,8 +114,8 @@ MUST_CHECK enum err_code catalog_note_refusals(struct catalog *c,
 // why not.
 MUST_CHECK enum err_code catalog_check_name(struct str name, struct err *err);
 
-// Names are found exactly, or else without regard to case where that is unambiguous.
-// ERR_NOT_FOUND suggests a similar name.
+// Names are found exactly, or else without regard to case where that is unambiguous. For the
+// server's own work: whoever asks for somebody asks catalog_dataset_permit (catalog_role.h).
 MUST_CHECK enum err_code catalog_dataset_get(struct catalog *c, struct str name, struct arena *a,
                                              struct catalog_dataset *ret, struct err *err);
 struct catalog_datasets {
@@ -165,6 +166,7 @@ struct catalog_token_made {
     struct str text; // to be shown once
     int64_t created_us;
 };
+// ERR_INVALID unless each of its roles exists.
 MUST_CHECK enum err_code catalog_token_create(struct catalog *c, const struct catalog_token *t,
                                               const struct catalog_author *who, struct arena *a,
                                               struct catalog_token_made *ret, struct err *err);
@@ -175,3 +177,6 @@ void catalog_token_list(struct catalog *c, struct arena *a, struct catalog_token
                         size_t *ret_count);
 MUST_CHECK enum err_code catalog_token_revoke(struct catalog *c, struct str id,
                                               const struct catalog_author *who, struct err *err);
+// Makes durable when tokens were last used, of those for which that was not done in the last hour.
+// The catalog does it by itself each hour and when it is closed.
+MUST_CHECK enum err_code catalog_token_keep_uses(struct catalog *c, struct err *err);

@@ -83,8 +83,8 @@ static struct catalog_dataset dataset_of(struct str name, uint64_t version, cons
     };
 }
 
-static bool dataset_read(struct catalog *c, struct str name, struct arena *a,
-                         struct catalog_dataset *ret) {
+bool catalog_dataset_read(struct catalog *c, struct str name, struct arena *a,
+                          struct catalog_dataset *ret) {
     uint64_t version = 0;
     DEFER(json_decrefp) json_t *j = txlog_get(c->log, dataset_key(name, a), &version);
     if (j == NULL) {
@@ -94,8 +94,7 @@ static bool dataset_read(struct catalog *c, struct str name, struct arena *a,
     return true;
 }
 
-// Differences between two names that a hand makes: edits, at most `most`; more counts as most + 1.
-static size_t name_distance(struct str x, struct str y, size_t most) {
+size_t catalog_name_distance(struct str x, struct str y, size_t most) {
     enum { LIMIT = 64 };
     if (x.len > LIMIT || y.len > LIMIT) {
         return most + 1;
@@ -117,46 +116,10 @@ static size_t name_distance(struct str x, struct str y, size_t most) {
     return row[y.len] <= most ? row[y.len] : most + 1;
 }
 
-// The one name that differs only in case; and the nearest of all, for the message.
-struct name_guess {
-    struct str same, near;
-    size_t same_count;
-};
-
-static struct name_guess guess_name(struct catalog *c, struct str name, struct arena *a) {
-    struct name_guess g = {0};
-    size_t best = 3;
-    LOCKED(&c->lock);
-    for (size_t i = 0; i < c->datasets.count; i++) {
-        struct str item = str_from(c->datasets.items[i]);
-        if (str_eq_nocase(item, name)) {
-            g.same = arena_str(a, item);
-            g.same_count++;
-        }
-        size_t distance = name_distance(item, name, 2);
-        if (distance < best) {
-            best = distance;
-            g.near = arena_str(a, item);
-        }
-    }
-    return g;
-}
-
 enum err_code catalog_dataset_get(struct catalog *c, struct str name, struct arena *a,
                                   struct catalog_dataset *ret, struct err *err) {
-    if (dataset_read(c, name, a, ret)) {
-        return ERR_OK;
-    }
-    struct name_guess g = guess_name(c, name, a);
-    if (g.same_count == 1 && dataset_read(c, g.same, a, ret)) {
-        return ERR_OK;
-    }
-    if (g.near.len != 0) {
-        return err_set(err, ERR_NOT_FOUND,
-                       "no dataset \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?", STR_ARG(name),
-                       STR_ARG(g.near));
-    }
-    return err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(name));
+    const struct catalog_wish anything = {.rights = &catalog_rights_all};
+    return catalog_dataset_permit(c, name, &anything, a, ret, err);
 }
 
 void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struct arena *a,
@@ -177,7 +140,7 @@ void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struc
     struct catalog_dataset *list = arena_array(a, max, sizeof(*list));
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        found += dataset_read(c, names[i], a, &list[found]) ? 1 : 0;
+        found += catalog_dataset_read(c, names[i], a, &list[found]) ? 1 : 0;
     }
     *ret = (struct catalog_datasets){.items = list, .count = found, .more = more};
 }

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "catalog/catalog.h"
+#include "catalog/catalog_role.h"
 
 // Sorted names, each allocated by itself.
 struct name_list {
@@ -16,6 +17,12 @@ struct name_list {
 struct token_entry {
     struct sha256 hash;
     char *id;
+};
+
+// When a token was used: as this process knows, and as the log does.
+struct token_use {
+    char *id;
+    int64_t used_us, kept_us;
 };
 
 // When an outcome kept under an idempotency key may go.
@@ -33,12 +40,20 @@ struct catalog {
     struct name_list datasets;
     struct token_entry *tokens;
     size_t token_count, token_cap;
+    struct token_use *uses;
+    size_t use_count, use_cap;
     struct expiry *expiries; // oldest first
     size_t expiry_count, expiry_cap;
+    bool closing;
+    pthread_cond_t close; // closing was set
+    bool has_keeper;
+    pthread_t keeper; // makes uses durable
 };
 
 #define DATASET_PREFIX STR("dataset:")
 #define TOKEN_PREFIX STR("token:")
+#define USE_PREFIX STR("token-used:")
+#define ROLE_PREFIX STR("role:")
 #define IDEMPOTENCY_PREFIX STR("idempotency:")
 
 // One change of a transaction, as a new reference. value is taken over; NULL deletes.
@@ -54,8 +69,27 @@ void name_list_add(struct name_list *l, struct str name);
 void name_list_remove(struct name_list *l, struct str name);
 void name_list_release(struct name_list *l);
 
+// The dataset of exactly that name.
+bool catalog_dataset_read(struct catalog *c, struct str name, struct arena *a,
+                          struct catalog_dataset *ret);
+// Edits that a hand makes between two names, at most `most`; more counts as most + 1.
+size_t catalog_name_distance(struct str x, struct str y, size_t most);
+
+// The role of exactly that name, admin too; what ret points to lives in the arena. May be called
+// with the log held by txlog_read_lock.
+bool catalog_role_find(struct catalog *c, struct str name, struct arena *a,
+                       struct catalog_role *ret);
+
 void catalog_token_index(struct catalog *c, struct str id, const json_t *value);
 void catalog_token_index_release(struct catalog *c);
+
+// catalog_token_use.c. With the lock held: notes a use; when the last one was, or 0.
+void catalog_use_note(struct catalog *c, struct str id);
+int64_t catalog_use_last(struct catalog *c, struct str id);
+void catalog_use_index(struct catalog *c, struct str id, const json_t *value);
+void catalog_use_index_release(struct catalog *c);
+void catalog_keeper_start(struct catalog *c);
+void catalog_keeper_stop(struct catalog *c); // keeps what is due, for the last time
 
 void catalog_idempotency_index(struct catalog *c, struct str key, const json_t *value);
 void catalog_idempotency_index_release(struct catalog *c);

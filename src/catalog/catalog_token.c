@@ -62,6 +62,9 @@ void catalog_token_index(struct catalog *c, struct str id, const json_t *value) 
         token_entry_free(&c->tokens[at]);
         c->tokens[at] = c->tokens[--c->token_count];
     }
+    if (value == NULL) {
+        catalog_use_index(c, id, NULL);
+    }
     struct str hex;
     struct sha256 hash = {0};
     if (value == NULL || !json_get_str(value, "sha256", &hex) ||
@@ -137,6 +140,18 @@ enum err_code catalog_token_create(struct catalog *c, const struct catalog_token
         return err_set(err, ERR_INVALID,
                        "a token's principal has 1 to 128 bytes of UTF-8, all of which can be seen");
     }
+    if (t->role_count > CATALOG_ROLES_MAX) {
+        return err_set(err, ERR_INVALID, "a token has at most %d roles", CATALOG_ROLES_MAX);
+    }
+    for (size_t i = 0; i < t->role_count; i++) {
+        struct catalog_role role;
+        if (!catalog_role_find(c, t->roles[i], a, &role)) {
+            return err_set(err, ERR_INVALID,
+                           "there is no role \"" STR_FMT "\" (GET /auth/roles lists those that "
+                           "there are)",
+                           STR_ARG(str_slice(t->roles[i], 0, 100)));
+        }
+    }
     struct str text = t->text.len != 0 ? t->text : catalog_token_text(a);
     struct catalog_token made = *t;
     made.id = id_new(a);
@@ -159,6 +174,8 @@ static bool token_read(struct catalog *c, struct str id, struct arena *a,
         return false;
     }
     *ret = token_of(id, version, j, a);
+    LOCKED(&c->lock);
+    ret->last_used_us = catalog_use_last(c, id);
     return true;
 }
 
@@ -183,6 +200,8 @@ enum err_code catalog_token_check(struct catalog *c, struct str text, struct are
         bool valid = id.len != 0 && token_read(c, id, a, ret) &&
                      (ret->expires_us == 0 || ret->expires_us > clock_wall_us());
         if (valid) {
+            LOCKED(&c->lock);
+            catalog_use_note(c, id);
             return ERR_OK;
         }
     }
@@ -207,16 +226,33 @@ void catalog_token_list(struct catalog *c, struct arena *a, struct catalog_token
     *ret_count = found;
 }
 
-enum err_code catalog_token_revoke(struct catalog *c, struct str id,
-                                   const struct catalog_author *who, struct err *err) {
+static enum err_code revoke(struct catalog *c, struct str id, const struct catalog_author *who,
+                            struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     struct catalog_token t;
+    struct txn_outcome outcome;
+    uint64_t use_version = 0;
     if (id.len > 64 || !token_read(c, id, &a, &t)) {
-        return err_set(err, ERR_NOT_FOUND, "no token \"" STR_FMT "\"", STR_ARG(id));
+        return err_set(err, ERR_NOT_FOUND, "no token \"" STR_FMT "\"",
+                       STR_ARG(str_slice(id, 0, 100)));
     }
-    struct str key = token_key(id, &a);
+    const struct str key = token_key(id, &a);
+    const struct str use = arena_printf(&a, STR_FMT STR_FMT, STR_ARG(USE_PREFIX), STR_ARG(id));
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(key, t.version, NULL));
-    struct txn_outcome outcome;
+    json_decref(txlog_get(c->log, use, &use_version));
+    if (use_version != 0) {
+        json_array_append_new(changes, catalog_change(use, use_version, NULL));
+    }
     return catalog_commit(c, who, key, changes, &outcome, err);
+}
+
+enum err_code catalog_token_revoke(struct catalog *c, struct str id,
+                                   const struct catalog_author *who, struct err *err) {
+    enum err_code code = ERR_CONFLICT; // when its last use was noted at this moment
+    for (int i = 0; i < 3 && code == ERR_CONFLICT; i++) {
+        *err = ERR_NONE;
+        code = revoke(c, id, who, err);
+    }
+    return code;
 }

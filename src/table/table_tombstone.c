@@ -68,11 +68,17 @@ static enum err_code check_key(const struct table_tombstone *r, size_t at, struc
         return err_set(err, ERR_TOO_LARGE, "value %zu has %zu bytes; a row key has at most %d",
                        at + 1, text.len, TABLE_TOMBSTONE_BYTES);
     }
-    if (text.len >= WORD_MIN && (has_word(r->who.reason, text) || has_word(r->who.actor, text))) {
-        return err_set(err, ERR_INVALID,
-                       "the %s must not name the subject (value %zu): it stays in the journal for "
-                       "ever",
-                       has_word(r->who.reason, text) ? "reason" : "actor", at + 1);
+    const struct {
+        const char *what;
+        struct str text;
+    } kept[] = {{"reason", r->who.reason}, {"actor", r->who.actor}, {"actor", r->on_behalf_of}};
+    for (size_t i = 0; i < ARRAY_LEN(kept) && text.len >= WORD_MIN; i++) {
+        if (has_word(kept[i].text, text)) {
+            return err_set(err, ERR_INVALID,
+                           "the %s must not name the subject (value %zu): it stays in the journal "
+                           "for ever",
+                           kept[i].what, at + 1);
+        }
     }
     return ERR_OK;
 }
@@ -188,6 +194,7 @@ static struct table_tombstone_item item_of(const struct work *w, const struct ke
         .integer = integer,
         .key = k->secret,
         .actor = r->who.actor,
+        .on_behalf_of = r->on_behalf_of,
         .reason = r->who.reason,
         .time_us = w->time_us,
         .rows = k->rows,
@@ -264,6 +271,9 @@ static void tell_details(struct work *w, struct table_commit *c, struct str colu
     json_object_set_new(w->details, "keys", json_integer((json_int_t)w->good_count));
     json_object_set_new(w->details, "rows", json_integer(w->rows));
     json_object_set_new(w->details, "column", json_new_str(column));
+    if (w->request->on_behalf_of.len > 0) {
+        json_object_set_new(w->details, "on_behalf_of", json_new_str(w->request->on_behalf_of));
+    }
     json_object_set_new(w->details, "subjects", subjects);
     c->who.details = w->details;
 }

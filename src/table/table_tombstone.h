@@ -17,8 +17,9 @@
 // A dataset without tombstones pays nothing.
 //
 // The list's body: {"column", "field_id", "items": [{"value": text, "integer": bool, "key": 64 hex,
-// "actor", "reason", "time_us", "rows", "purge_not_before_us"?, "purge_by_us"?}]}; the column's
-// name and id are those of the time when it was written, those of now stand in the entity.
+// "actor", "on_behalf_of"?, "reason", "time_us", "rows", "purge_not_before_us"?, "purge_by_us"?}]};
+// the column's name and id are those of the time when it was written, those of now stand in the
+// entity.
 //
 // Threads: any; a session that is passed in is used by the caller's thread.
 #pragma once
@@ -55,6 +56,7 @@ struct table_tombstone {
     size_t key_count;
     int64_t purge_not_before_us, purge_by_us; // the purge clock; 0: none
     struct catalog_author who;                // its details are made here
+    struct str on_behalf_of; // whom the actor says to act for; may be empty; in the details too
     struct session *session;
 };
 struct table_tombstoned {
@@ -65,7 +67,8 @@ struct table_tombstoned {
     size_t failure_count;
 };
 // ERR_CONFLICT: the dataset has tombstones for another column. ERR_INVALID: no such column, or of
-// another type; the reason names a key; the clock runs backwards. ERR_TOO_LARGE: too many.
+// another type; the reason or on_behalf_of names a key; the clock runs backwards. ERR_TOO_LARGE:
+// too many.
 MUST_CHECK enum err_code table_tombstone(struct tables *t, const struct table_tombstone *r,
                                          struct arena *a, struct table_tombstoned *ret,
                                          struct err *err);
@@ -80,11 +83,16 @@ struct table_tombstone_item {
     struct str value;
     bool integer;
     struct str key; // of its handle, hex
-    struct str actor, reason;
+    struct str actor, on_behalf_of, reason;
     int64_t time_us;
     int64_t rows; // that it hid when it was made
     int64_t purge_not_before_us, purge_by_us;
 };
+// Should it have been purged by now?
+static inline bool table_tombstone_overdue(const struct table_tombstone_item *item,
+                                           int64_t now_us) {
+    return item->purge_by_us != 0 && item->purge_by_us < now_us;
+}
 // The list of a dataset, parsed once and shared. Lives while the arena does.
 struct table_tombstone_list {
     struct str column;

@@ -56,6 +56,7 @@ static enum err_code read_item(const json_t *j, struct arena *a, struct table_to
         .value = text_of(j, "value", a),
         .key = text_of(j, "key", a),
         .actor = text_of(j, "actor", a),
+        .on_behalf_of = text_of(j, "on_behalf_of", a),
         .reason = text_of(j, "reason", a),
         .time_us = number_of(j, "time_us"),
         .rows = number_of(j, "rows"),
@@ -129,7 +130,9 @@ enum err_code table_tombstone_list_load(struct tables *t, const struct catalog_d
     struct catalog_dataset now;
     struct err none = ERR_NONE;
     const enum err_code code = load_from(t, &d->tombstones, a, ret, err);
-    if (code != ERR_CORRUPT || catalog_dataset_get(t->catalog, d->name, a, &now, &none) != ERR_OK ||
+    // Another server may have replaced and removed it; its commit is then in the log by now.
+    if (code != ERR_CORRUPT || txlog_refresh(catalog_log(t->catalog), 0, 0, &none) != ERR_OK ||
+        catalog_dataset_get(t->catalog, d->name, a, &now, &none) != ERR_OK ||
         str_eq(now.tombstones.content.object, d->tombstones.content.object)) {
         return code == ERR_OK
                    ? code
@@ -147,6 +150,9 @@ static json_t *item_json(const struct table_tombstone_item *item) {
     json_object_set_new(j, "integer", json_boolean(item->integer));
     json_object_set_new(j, "key", json_new_str(item->key));
     json_object_set_new(j, "actor", json_new_str(item->actor));
+    if (item->on_behalf_of.len > 0) {
+        json_object_set_new(j, "on_behalf_of", json_new_str(item->on_behalf_of));
+    }
     json_object_set_new(j, "reason", json_new_str(item->reason));
     json_object_set_new(j, "time_us", json_integer(item->time_us));
     json_object_set_new(j, "rows", json_integer(item->rows));

@@ -141,6 +141,20 @@ static const struct args_option orphans_options[] = {
     OPTIONS_END,
 };
 
+static const struct args_option tombstone_options[] = {
+    {"column", 'k', false, "NAME", "The column that holds the keys."},
+    {"keys-from", 0, false, "FILE", "Keys, one a line; - is standard input."},
+    {"purge-not-before", 0, false, "TIME", "Keep the rows until then: 30d or 2030-01-31."},
+    {"purge-by", 0, false, "TIME", "From then on it is overdue: 30d or 2030-01-31."},
+    {"actor", 0, false, "NAME", "On whose behalf."},
+    OPTION_REASON,
+    {"undo", 0, false, NULL, "Bring the rows of these keys back."},
+    {"list", 0, false, NULL, "List the dataset's tombstones; without a name, the datasets."},
+    {"overdue", 0, false, NULL, "List only what is past its time of purging."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
 static const struct args_option fsck_options[] = {OPTION_DATA, OPTION_JSON, OPTIONS_END};
 
 static const struct args_option doctor_options[] = {
@@ -262,6 +276,19 @@ static const struct command commands[] = {
     {"jobs show", "ID", "Show a job with its result.", "", NULL, COMMAND_CLIENT, 1, 1,
      cli_jobs_show},
     {"jobs stop", "ID", "Ask a job to stop.", "", NULL, COMMAND_CLIENT, 1, 1, cli_jobs_stop},
+    {"tombstone", "[NAME] [KEY...]", "Hide all rows of a key, now and later, or bring them back.",
+     "Nobody sees the rows any more; \"tarn compact\" takes them out of the files, until then "
+     "--undo\n"
+     "brings them back. The reason stays in the journal for ever: name nobody there. When a key\n"
+     "cannot be done, it is named, the others are done, and the exit code is 1, or 3 when no key\n"
+     "was found.\n\n"
+     "  tarn tombstone candidates CAND-000001 CAND-000002 --column candidate_id --reason 'ticket "
+     "7'\n"
+     "  tarn tombstone candidates --keys-from leavers.txt --column candidate_id --purge-by 30d\n"
+     "  tarn tombstone candidates --undo CAND-000001 --reason 'the wrong one'\n"
+     "  tarn tombstone candidates --list\n"
+     "  tarn tombstone --overdue",
+     tombstone_options, COMMAND_CLIENT, 0, COMMAND_MANY, cli_tombstone},
     {"fsck", "", "Check a data folder from the log down to the files.",
      "Reads log, metadata, manifests, footers and deletes of every dataset; no server is needed.\n"
      "What is damaged is named, with a way to mend it, and the exit code is 1.",

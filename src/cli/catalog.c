@@ -10,155 +10,10 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/grid.h"
+#include "cli/list.h"
 #include "engine/engine.h"
 
-enum { PAGE_ROWS = 500, JOURNAL_ROWS = 100, OUT_BYTES_MAX = 256 << 20 };
-
-// Cells of a grid from members of an object; what is absent is an empty cell.
-
-static void cell_str(struct grid *t, const json_t *j, const char *key) {
-    struct str text = STR_NONE;
-    (void)json_get_str(j, key, &text);
-    grid_cell(t, text);
-}
-
-static void cell_number(struct grid *t, const json_t *j, const char *key) {
-    int64_t number = 0;
-    const bool known = json_get_i64(j, key, &number);
-    grid_cell(t, known ? grid_number(number, t->arena) : STR_NONE);
-}
-
-static void cell_bytes(struct grid *t, const json_t *j, const char *key) {
-    int64_t number = 0;
-    const bool known = json_get_i64(j, key, &number);
-    grid_cell(t, known ? grid_bytes(number, t->arena) : STR_NONE);
-}
-
-// Identifiers and versions, as a number without commas or as a text.
-static void cell_id(struct grid *t, const json_t *j, const char *key) {
-    int64_t number = 0;
-    if (json_get_i64(j, key, &number)) {
-        grid_cellf(t, "%" PRId64, number);
-    } else {
-        cell_str(t, j, key);
-    }
-}
-
-// A time to the second: a text as it came, or a number of milliseconds.
-static void cell_time(struct grid *t, const json_t *j, const char *key) {
-    struct str text = STR_NONE;
-    int64_t number = 0;
-    if (json_get_i64(j, key, &number)) {
-        text = clock_rfc3339(number * 1000, t->arena);
-    } else {
-        (void)json_get_str(j, key, &text);
-    }
-    const ptrdiff_t dot = str_find_char(text, '.');
-    if (dot > 0) {
-        text = arena_printf(t->arena, STR_FMT "Z", (int)dot, text.ptr);
-    }
-    grid_cell(t, text);
-}
-
-static void cell_yes(struct grid *t, const json_t *j, const char *key) {
-    bool yes = false;
-    (void)json_get_bool(j, key, &yes);
-    grid_cell(t, yes ? STR("yes") : STR_NONE);
-}
-
-// A list of texts, separated by commas.
-static void cell_list(struct grid *t, const json_t *j, const char *key) {
-    const json_t *list = json_object_get(j, key);
-    struct str text = STR_NONE;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *item = json_string_value(json_array_get(list, i));
-        text = arena_printf(t->arena, STR_FMT "%s%s", STR_ARG(text), i > 0 ? "," : "",
-                            item ? item : "?");
-    }
-    grid_cell(t, text);
-}
-
-// A column of a listing: its name at the top, the member that fills it, and how.
-struct list_column {
-    const char *name, *key;
-    void (*cell)(struct grid *t, const json_t *j, const char *key);
-    bool right;
-};
-
-struct listing {
-    const char *path;   // GET
-    const char *member; // the array of the answer
-    const struct list_column *columns;
-    size_t column_count;
-    bool whole; // the answer is never a page: no limit, no cursor
-};
-
-static void add_columns(struct grid *t, const struct list_column *columns, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        grid_column(t, str_from(columns[i].name), columns[i].right);
-    }
-}
-
-static void add_rows(struct grid *t, const struct list_column *columns, size_t count,
-                     const json_t *rows) {
-    for (size_t row = 0; row < json_array_size(rows); row++) {
-        for (size_t i = 0; i < count; i++) {
-            columns[i].cell(t, json_array_get(rows, row), columns[i].key);
-        }
-    }
-}
-
-// Asks page by page until `limit` rows are there; the trees stay in `pages`, whose texts are shown.
-static enum err_code list_all(struct client *c, const struct listing *l, int64_t limit,
-                              json_t *pages, struct err *err) {
-    struct str cursor = STR_NONE;
-    int64_t got = 0;
-    do {
-        DEFER(buf_release) struct buf path = BUF(1 << 16);
-        json_t *page = NULL;
-        json_t *rows = NULL;
-        char text[32];
-        snprintf(text, sizeof(text), "%" PRId64, MIN(limit - got, PAGE_ROWS));
-        buf_add_cstr(&path, l->path);
-        if (!l->whole) {
-            client_parameter(&path, "limit", str_from(text));
-        }
-        if (cursor.len > 0) {
-            client_parameter(&path, "cursor", cursor);
-        }
-        TRY(client_json(c, "GET", buf_str(&path), NULL, &page, err));
-        json_array_append_new(pages, page);
-        TRY(json_need_array(page, l->member, &rows, err));
-        got += (int64_t)json_array_size(rows);
-        cursor = STR_NONE;
-        (void)json_get_str(page, "next", &cursor);
-    } while (cursor.len > 0 && got < limit);
-    return ERR_OK;
-}
-
-static enum err_code list_show(const struct args *a, const struct listing *l, int64_t limit,
-                               struct err *err) {
-    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
-    DEFER(json_decrefp) json_t *pages = json_array();
-    DEFER(client_closep) struct client *c = NULL;
-    struct grid t = GRID(a->arena);
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(list_all(c, l, limit, pages, err));
-    add_columns(&t, l->columns, l->column_count);
-    for (size_t i = 0; i < json_array_size(pages); i++) {
-        const json_t *rows = json_object_get(json_array_get(pages, i), l->member);
-        for (size_t j = 0; args_flag(a, "json") && j < json_array_size(rows); j++) {
-            buf_add_str(&out, json_text(json_array_get(rows, j), a->arena));
-            buf_add_char(&out, '\n');
-        }
-        add_rows(&t, l->columns, l->column_count, rows);
-    }
-    if (!args_flag(a, "json")) {
-        grid_print(&t, 0, 0, &out);
-    }
-    return grid_write(&out, err);
-}
+enum { JOURNAL_ROWS = 100, OUT_BYTES_MAX = 256 << 20 };
 
 enum err_code cli_ls(const struct args *a, struct err *err) {
     static const struct list_column columns[] = {
@@ -302,8 +157,8 @@ static void cell_required(struct grid *t, const json_t *j, const char *key) {
 static void describe_part(const struct args *a, const struct list_column *columns, size_t count,
                           const json_t *rows, struct buf *out) {
     struct grid t = GRID(a->arena);
-    add_columns(&t, columns, count);
-    add_rows(&t, columns, count, rows);
+    list_columns(&t, columns, count);
+    list_rows(&t, columns, count, rows);
     buf_add_char(out, '\n');
     grid_print(&t, 0, 0, out);
 }
@@ -493,33 +348,6 @@ enum err_code cli_cache_evict(const struct args *a, struct err *err) {
     return ERR_OK;
 }
 
-// "30d", "12h", or a time: what the server takes as expires_at.
-static enum err_code expiry(const char *text, struct arena *a, struct str *ret, struct err *err) {
-    static const struct {
-        char letter;
-        int64_t seconds;
-    } units[] = {{'m', 60}, {'h', 3600}, {'d', 86400}};
-    const struct str s = str_from(text);
-    int64_t number = 0;
-    int64_t time_us = 0;
-    for (size_t i = 0; i < ARRAY_LEN(units) && s.len > 1; i++) {
-        const bool is_unit = s.ptr[s.len - 1] == units[i].letter;
-        if (is_unit && str_to_i64(str_slice(s, 0, s.len - 1), &number) && number > 0 &&
-            number < 1000000) {
-            *ret = clock_rfc3339(clock_wall_us() + number * units[i].seconds * 1000000, a);
-            return ERR_OK;
-        }
-    }
-    if (!clock_parse(s, &time_us)) {
-        return err_set(err, ERR_INVALID,
-                       "--expires is a time from now (12h, 30d) or a date (2030-01-31), not "
-                       "\"%.40s\"",
-                       text);
-    }
-    *ret = clock_rfc3339(time_us, a);
-    return ERR_OK;
-}
-
 enum err_code cli_token_create(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(1 << 16);
     DEFER(buf_release) struct buf out = BUF(1 << 16);
@@ -530,7 +358,7 @@ enum err_code cli_token_create(const struct args *a, struct err *err) {
     struct str id = STR_NONE;
     struct str expires = STR_NONE;
     if (args_value(a, "expires")) {
-        TRY(expiry(args_value(a, "expires"), a->arena, &expires, err));
+        TRY(cli_time(a, "expires", &expires, err));
     }
     client_start();
     TRY(client_open(a, &c, err));

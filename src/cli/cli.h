@@ -26,6 +26,7 @@ MUST_CHECK enum err_code cli_journal_show(const struct args *a, struct err *err)
 MUST_CHECK enum err_code cli_journal_verify(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_doctor(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_compact(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_tombstone(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_snapshots_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_snapshots_rollback(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_snapshots_expire(const struct args *a, struct err *err);
@@ -39,5 +40,9 @@ MUST_CHECK enum err_code cli_version(const struct args *a, struct err *err);
 // The lawful dataset name for a file: "/x/Flights 2024.csv.gz" gives "flights_2024". Empty when
 // nothing of the name is left.
 struct str cli_dataset_name(struct str path, struct arena *a);
+// The value of an option that is a time from now (12h, 30d) or a date (2030-01-31), as the server
+// takes it.
+MUST_CHECK enum err_code cli_time(const struct args *a, const char *option, struct str *ret,
+                                  struct err *err);
 // The line of a statement with a caret under the byte at position, for standard error.
 void cli_caret(struct str sql, int64_t position, struct buf *out);

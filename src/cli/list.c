@@ -1,0 +1,136 @@
+// Listings: what the server has in pages, as one grid.
+#include "cli/list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/client.h"
+
+enum { PAGE_ROWS = 500, OUT_BYTES_MAX = 256 << 20 };
+
+void cell_str(struct grid *t, const json_t *j, const char *key) {
+    struct str text = STR_NONE;
+    (void)json_get_str(j, key, &text);
+    grid_cell(t, text);
+}
+
+void cell_number(struct grid *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    const bool known = json_get_i64(j, key, &number);
+    grid_cell(t, known ? grid_number(number, t->arena) : STR_NONE);
+}
+
+void cell_bytes(struct grid *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    const bool known = json_get_i64(j, key, &number);
+    grid_cell(t, known ? grid_bytes(number, t->arena) : STR_NONE);
+}
+
+void cell_id(struct grid *t, const json_t *j, const char *key) {
+    int64_t number = 0;
+    if (json_get_i64(j, key, &number)) {
+        grid_cellf(t, "%" PRId64, number);
+    } else {
+        cell_str(t, j, key);
+    }
+}
+
+void cell_time(struct grid *t, const json_t *j, const char *key) {
+    struct str text = STR_NONE;
+    int64_t number = 0;
+    if (json_get_i64(j, key, &number)) {
+        text = clock_rfc3339(number * 1000, t->arena);
+    } else {
+        (void)json_get_str(j, key, &text);
+    }
+    const ptrdiff_t dot = str_find_char(text, '.');
+    if (dot > 0) {
+        text = arena_printf(t->arena, STR_FMT "Z", (int)dot, text.ptr);
+    }
+    grid_cell(t, text);
+}
+
+void cell_yes(struct grid *t, const json_t *j, const char *key) {
+    bool yes = false;
+    (void)json_get_bool(j, key, &yes);
+    grid_cell(t, yes ? STR("yes") : STR_NONE);
+}
+
+void cell_list(struct grid *t, const json_t *j, const char *key) {
+    const json_t *list = json_object_get(j, key);
+    struct str text = STR_NONE;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *item = json_string_value(json_array_get(list, i));
+        text = arena_printf(t->arena, STR_FMT "%s%s", STR_ARG(text), i > 0 ? "," : "",
+                            item ? item : "?");
+    }
+    grid_cell(t, text);
+}
+
+void list_columns(struct grid *t, const struct list_column *columns, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        grid_column(t, str_from(columns[i].name), columns[i].right);
+    }
+}
+
+void list_rows(struct grid *t, const struct list_column *columns, size_t count,
+               const json_t *rows) {
+    for (size_t row = 0; row < json_array_size(rows); row++) {
+        for (size_t i = 0; i < count; i++) {
+            columns[i].cell(t, json_array_get(rows, row), columns[i].key);
+        }
+    }
+}
+
+// Asks page by page until `limit` rows are there; the trees stay in `pages`, whose texts are shown.
+static enum err_code list_all(struct client *c, const struct listing *l, int64_t limit,
+                              json_t *pages, struct err *err) {
+    struct str cursor = STR_NONE;
+    int64_t got = 0;
+    do {
+        DEFER(buf_release) struct buf path = BUF(1 << 16);
+        json_t *page = NULL;
+        json_t *rows = NULL;
+        char text[32];
+        snprintf(text, sizeof(text), "%" PRId64, MIN(limit - got, PAGE_ROWS));
+        buf_add_cstr(&path, l->path);
+        if (!l->whole) {
+            client_parameter(&path, "limit", str_from(text));
+        }
+        if (cursor.len > 0) {
+            client_parameter(&path, "cursor", cursor);
+        }
+        TRY(client_json(c, "GET", buf_str(&path), NULL, &page, err));
+        json_array_append_new(pages, page);
+        TRY(json_need_array(page, l->member, &rows, err));
+        got += (int64_t)json_array_size(rows);
+        cursor = STR_NONE;
+        (void)json_get_str(page, "next", &cursor);
+    } while (cursor.len > 0 && got < limit);
+    return ERR_OK;
+}
+
+enum err_code list_show(const struct args *a, const struct listing *l, int64_t limit,
+                        struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
+    DEFER(json_decrefp) json_t *pages = json_array();
+    DEFER(client_closep) struct client *c = NULL;
+    struct grid t = GRID(a->arena);
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(list_all(c, l, limit, pages, err));
+    list_columns(&t, l->columns, l->column_count);
+    for (size_t i = 0; i < json_array_size(pages); i++) {
+        const json_t *rows = json_object_get(json_array_get(pages, i), l->member);
+        for (size_t j = 0; args_flag(a, "json") && j < json_array_size(rows); j++) {
+            buf_add_str(&out, json_text(json_array_get(rows, j), a->arena));
+            buf_add_char(&out, '\n');
+        }
+        list_rows(&t, l->columns, l->column_count, rows);
+    }
+    if (!args_flag(a, "json")) {
+        grid_print(&t, 0, 0, &out);
+    }
+    return grid_write(&out, err);
+}

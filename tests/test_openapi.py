@@ -82,6 +82,17 @@ def use_every_route(call):
                  {"dataset": "cities", "mode": "delete", "key": ["id"], "rows": [{"id": 4}]}):
         call("ingestDelta", json=body)
 
+    call("tombstone", "cities", json={"row_key_column": "id", "row_key_values": [1, 2, 2, "x", None], "actor": "clerk",
+                                      "reason": "an example", "purge_not_before": "2020-01-01", "purge_by": "2020-02-01"})
+    call("tombstone", "cities", json={"row_key_column": "id", "row_key_values": [3]}, params={"reason": "one more"})
+    call("listTombstones", "cities")
+    call("listTombstones", "cities", params={"limit": 1, "overdue": "true"})
+    call("reportTombstones")
+    call("reportTombstones", params={"overdue": "true"})
+    call("undoTombstone", "cities", json={"row_key_values": [1, 2, 9], "reason": "only an example"})
+    call("undoTombstone", "cities", json={"row_key_values": [3], "row_key_column": "id"})
+    call("listTombstones", "cities")
+
     call("listDatasets")
     call("listDatasets", params={"limit": 1})
     call("showDataset", "cities")

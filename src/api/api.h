@@ -110,6 +110,9 @@ struct catalog_author api_author(const struct call *c, const char *action);
 MUST_CHECK enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err);
 // [{id, name, type, required}] of a schema's columns.
 json_t *api_schema_fields(const struct ice_schema *s, struct arena *a);
+// How many tombstones there are, and how many of them are past their purge_by.
+MUST_CHECK enum err_code tombstones_count(struct api *api, int64_t *ret_active,
+                                          int64_t *ret_overdue, struct err *err);
 // The OpenAPI 3.1 document, from the table of routes.
 json_t *api_openapi(const struct api *api);
 const char *api_openapi_schemas(void); // JSON object of named schemas
@@ -139,6 +142,10 @@ enum err_code cache_stats(struct call *c, struct err *err);
 enum err_code token_make(struct call *c, struct err *err);
 enum err_code token_list(struct call *c, struct err *err);
 enum err_code token_revoke(struct call *c, struct err *err);
+enum err_code tombstones_make(struct call *c, struct err *err);
+enum err_code tombstones_undo(struct call *c, struct err *err);
+enum err_code tombstones_list(struct call *c, struct err *err);
+enum err_code tombstones_report(struct call *c, struct err *err);
 enum err_code upkeep_compact_route(struct call *c, struct err *err);
 enum err_code snapshots_list(struct call *c, struct err *err);
 enum err_code snapshots_rollback(struct call *c, struct err *err);

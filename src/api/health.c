@@ -100,6 +100,9 @@ enum err_code health_version(struct call *c, struct err *err) {
 
 enum err_code health_metrics(struct call *c, struct err *err) {
     DEFER(buf_release) struct buf out = BUF(1U << 20);
+    int64_t tombstones = 0;
+    int64_t overdue = 0;
+    TRY(tombstones_count(c->api, &tombstones, &overdue, err));
     counters_text(&out);
     buf_printf(&out,
                "# HELP tarn_datasets Datasets in the catalog.\n# TYPE tarn_datasets gauge\n"
@@ -107,10 +110,15 @@ enum err_code health_metrics(struct call *c, struct err *err) {
                "# HELP tarn_log_seq Newest record of the catalog log.\n"
                "# TYPE tarn_log_seq gauge\ntarn_log_seq %llu\n"
                "# HELP tarn_uptime_seconds Time since the start.\n"
-               "# TYPE tarn_uptime_seconds gauge\ntarn_uptime_seconds %lld\n",
+               "# TYPE tarn_uptime_seconds gauge\ntarn_uptime_seconds %lld\n"
+               "# HELP tarn_tombstones Keys whose rows are hidden.\n"
+               "# TYPE tarn_tombstones gauge\ntarn_tombstones %lld\n"
+               "# HELP tarn_tombstones_overdue Those of them that are past their purge_by.\n"
+               "# TYPE tarn_tombstones_overdue gauge\ntarn_tombstones_overdue %lld\n",
                catalog_dataset_count(c->api->catalog),
                (unsigned long long)txlog_seq(catalog_log(c->api->catalog)),
-               (long long)((clock_wall_us() - c->api->start_us) / 1000000));
+               (long long)((clock_wall_us() - c->api->start_us) / 1000000), (long long)tombstones,
+               (long long)overdue);
     if (out.overflow) {
         return err_set(err, ERR_INTERNAL, "the counters do not fit");
     }

@@ -40,6 +40,13 @@ static const struct route_query reason_query[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct route_query tombstones_query[] = {
+    {"overdue", "boolean", "true: only what is past its purge_by."},
+    {"limit", "integer", "How many at most (1 to 1000; default 100)."},
+    {"cursor", "string", "The value of next of the page before."},
+    {NULL, NULL, NULL},
+};
+
 static const struct route_query journal_query[] = {
     {"actor", "string", "Who did it."},
     {"action", "string", "What was done: dataset.append; dataset.* for all that begin so."},
@@ -95,6 +102,18 @@ static const struct route table[] = {
     {HTTP_POST, DATASET "/columns", PERMIT_ADMIN, "catalog", "alterColumns",
      "Adds, drops, renames and widens columns, in one commit", "ColumnChanges", "ColumnsChanged",
      reason_query, catalog_columns, NULL},
+    {HTTP_POST, DATASET "/tombstone", PERMIT_ADMIN, "erasure", "tombstone",
+     "Hides all rows of these keys, now and later", "Tombstone", "Tombstoned", reason_query,
+     tombstones_make, NULL},
+    {HTTP_GET, DATASET "/tombstone", PERMIT_ADMIN, "erasure", "listTombstones",
+     "Keys whose rows are hidden, with who, when and why; oldest first", NULL, "Tombstones",
+     tombstones_query, tombstones_list, NULL},
+    {HTTP_POST, DATASET "/tombstone/undo", PERMIT_ADMIN, "erasure", "undoTombstone",
+     "Brings the rows of these keys back", "TombstoneUndo", "TombstonesUndone", reason_query,
+     tombstones_undo, NULL},
+    {HTTP_GET, "/catalog/tombstones", PERMIT_ADMIN, "erasure", "reportTombstones",
+     "Datasets that have tombstones, with how many are overdue", NULL, "TombstoneReport",
+     tombstones_query, tombstones_report, NULL},
     {HTTP_POST, "/query/sql", PERMIT_ADMIN, "query", "querySql",
      "Runs a SELECT, or a statement that writes", "Sql", "Rows", sql_query, query_sql, NULL},
     {HTTP_GET, DATASET "/snapshots", PERMIT_ADMIN, "upkeep", "listSnapshots",

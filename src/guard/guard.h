@@ -34,6 +34,7 @@ enum guard_system {
     GUARD_FILES,
     GUARD_QUERIES,
     GUARD_JOURNAL,
+    GUARD_TOMBSTONES,
 };
 
 enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };

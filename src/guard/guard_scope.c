@@ -179,7 +179,8 @@ static enum err_code system_table(struct guard_walk *w, struct ast *n, struct st
     } tables[] = {{"snapshots", GUARD_SNAPSHOTS},
                   {"files", GUARD_FILES},
                   {"queries", GUARD_QUERIES},
-                  {"journal", GUARD_JOURNAL}};
+                  {"journal", GUARD_JOURNAL},
+                  {"tombstones", GUARD_TOMBSTONES}};
     if (ast_get(n, "at_clause")->kind != AST_NULL) {
         return guard_refuse(w, "AT is for datasets only");
     }
@@ -193,7 +194,7 @@ static enum err_code system_table(struct guard_walk *w, struct ast *n, struct st
     }
     return guard_refuse(w,
                         "there is no table system." STR_FMT " (there are system.snapshots, "
-                        "system.files, system.queries and system.journal)",
+                        "system.files, system.queries, system.journal and system.tombstones)",
                         STR_ARG(str_slice(name, 0, 100)));
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "query/query_int.h"
+#include "table/table_tombstone.h"
 
 #define ROWS_MAX 200000
 #define BYTES_MAX (96U << 20)
@@ -162,8 +163,48 @@ static enum err_code add_files(struct system *s, const struct table_pin *pin, st
     return ERR_OK;
 }
 
-static enum err_code add_dataset(struct system *s, struct str name, struct err *err) {
-    const struct table_want want = {.name = name};
+static enum err_code add_tombstones(struct system *s, const struct catalog_dataset *d,
+                                    struct err *err) {
+    const struct table_tombstone_list *list;
+    const int64_t now_us = clock_wall_us();
+    struct jsonw *w = &s->writer;
+    if (d->tombstones.count == 0) {
+        return ERR_OK;
+    }
+    TRY(table_tombstone_list_load(s->query->service->tables, d, s->query->arena, &list, err));
+    for (size_t i = 0; i < list->count; i++) {
+        const struct table_tombstone_item *item = &list->items[i];
+        TRY(add_row(s, err));
+        jsonw_object(w);
+        jsonw_field_str(w, "dataset", d->name);
+        jsonw_field_str(w, "row_key_column", list->column);
+        jsonw_field_str(w, "row_key_value", item->value);
+        jsonw_field_str(w, "actor", item->on_behalf_of.len > 0 ? item->on_behalf_of : item->actor);
+        jsonw_field_str(w, "principal", item->actor);
+        if (item->reason.len > 0) {
+            jsonw_field_str(w, "reason", item->reason);
+        }
+        field_time(s, "tombstoned_at", item->time_us);
+        jsonw_field_i64(w, "rows", item->rows);
+        if (item->purge_not_before_us != 0) {
+            field_time(s, "purge_not_before", item->purge_not_before_us);
+        }
+        if (item->purge_by_us != 0) {
+            field_time(s, "purge_by", item->purge_by_us);
+        }
+        jsonw_field_bool(w, "overdue", table_tombstone_overdue(item, now_us));
+        jsonw_field_str(w, "subject", table_tombstone_handle(item, s->query->arena));
+        jsonw_end_object(w);
+    }
+    return ERR_OK;
+}
+
+static enum err_code add_dataset(struct system *s, const struct catalog_dataset *d,
+                                 struct err *err) {
+    if (s->mention->system == GUARD_TOMBSTONES) {
+        return add_tombstones(s, d, err);
+    }
+    const struct table_want want = {.name = d->name};
     struct table_pin pin;
     struct err failure = ERR_NONE;
     const enum err_code code =
@@ -187,7 +228,7 @@ static enum err_code add_datasets(struct system *s, struct err *err) {
         catalog_dataset_list(catalog, after, PAGE, s->query->arena, &page);
         for (size_t i = 0; i < page.count; i++) {
             if (wants_text(s, "dataset", page.items[i].name)) {
-                TRY(add_dataset(s, page.items[i].name, err));
+                TRY(add_dataset(s, &page.items[i], err));
             }
             after = page.items[i].name;
         }
@@ -318,6 +359,13 @@ static const struct {
      "\"actor\":\"VARCHAR\",\"action\":\"VARCHAR\",\"target\":\"VARCHAR\","
      "\"reason\":\"VARCHAR\",\"outcome\":\"VARCHAR\",\"details\":\"VARCHAR\"}]",
      add_journal},
+    {GUARD_TOMBSTONES,
+     "[{\"dataset\":\"VARCHAR\",\"row_key_column\":\"VARCHAR\","
+     "\"row_key_value\":\"VARCHAR\",\"actor\":\"VARCHAR\",\"principal\":\"VARCHAR\","
+     "\"reason\":\"VARCHAR\",\"tombstoned_at\":\"TIMESTAMP\",\"rows\":\"BIGINT\","
+     "\"purge_not_before\":\"TIMESTAMP\",\"purge_by\":\"TIMESTAMP\","
+     "\"overdue\":\"BOOLEAN\",\"subject\":\"VARCHAR\"}]",
+     add_datasets},
 };
 
 enum err_code query_system_sql(struct query *q, const struct guard_table *mention, struct str *ret,

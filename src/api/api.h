@@ -1,6 +1,7 @@
 // What the API's files share: the server's parts, and one request on its way.
 #pragma once
 
+#include "api/refusals.h"
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/err.h"
@@ -29,6 +30,7 @@ struct api {
     struct jobs *jobs;
     struct upkeep *upkeep;
     struct upkeep_policy *policy; // NULL: nothing is done unasked
+    struct refusals *refusals;
     struct http_server *http;
     struct scratch spill;  // the engine's
     int64_t start_us;      // wall clock
@@ -45,8 +47,11 @@ struct call {
     struct http_request *http;
     struct arena *arena;
     const struct route *route;
-    struct str param;           // the {…} of the route's path
-    struct str id;              // request id
+    struct str param; // the {…} of the route's path
+    struct str id;    // request id
+    // For the journal: the route's action, or a narrower one that the handler has found it to be;
+    // what it is about, when that stands in the body (api_about); why, if that was given.
+    struct str action, about, reason;
     struct catalog_token token; // who asks; its principal is empty on public routes
     void *state;                // the handler's own
     void (*release)(struct call *c);
@@ -72,6 +77,9 @@ struct route {
     enum err_code (*handle)(struct call *c, struct err *err);
     // Instead of reading the body into memory: says where it goes.
     enum err_code (*begin)(struct call *c, struct err *err);
+    // What it changes, for the journal: "dataset.drop"; NULL: it only reads. And what that is done
+    // to: "dataset:", followed by {…} of the path, or by what the handler names.
+    const char *action, *target;
 };
 
 // The one table of routes.
@@ -103,7 +111,15 @@ json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
 // May the caller do everything? What it may do in SQL (enum query_right).
 bool api_is_admin(const struct call *c);
 unsigned api_rights(const struct call *c);
-struct catalog_author api_author(const struct call *c, const char *action);
+// Who asks for the change, for the journal: the action is call.action.
+struct catalog_author api_author(const struct call *c);
+// The body names what is to be changed.
+void api_about(struct call *c, struct str name);
+// Notes, or counts, in the journal that the call was refused, if it tried to change something, or
+// to read what it may not.
+void api_note_refused(const struct call *c, enum err_code why);
+// What there is to be noted, in the request's arena; false: nothing.
+bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret);
 // Does the work and answers with its result: the client waits, or, if it sent "Prefer:
 // respond-async", gets 202 and the Location of a job at once. What spec->ctx points to must not
 // live in the request; spec->release is called in any case.

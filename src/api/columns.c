@@ -49,7 +49,9 @@ static enum err_code read_changes(struct call *c, const json_t *body, struct tab
     json_t *list;
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_array(body, "changes", &list, err));
-    (void)json_get_str(body, "reason", &ret->who.reason);
+    if (json_get_str(body, "reason", &ret->who.reason)) {
+        c->reason = arena_str(c->arena, ret->who.reason);
+    }
     const size_t count = json_array_size(list);
     if (count == 0 || count > CHANGES_MAX) {
         return err_set(err, ERR_INVALID, "changes must hold 1 to %d changes", CHANGES_MAX);
@@ -67,7 +69,7 @@ static enum err_code read_changes(struct call *c, const json_t *body, struct tab
 
 enum err_code catalog_columns(struct call *c, struct err *err) {
     DEFER(json_decrefp) json_t *body = NULL;
-    struct table_alter r = {.dataset = c->param, .who = api_author(c, "dataset.columns")};
+    struct table_alter r = {.dataset = c->param, .who = api_author(c)};
     struct table_altered done;
     const struct query_request q = {
         .id = c->id, .principal = c->token.principal, .rights = api_rights(c)};

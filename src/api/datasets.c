@@ -115,7 +115,7 @@ enum err_code catalog_show(struct call *c, struct err *err) {
 
 enum err_code catalog_drop(struct call *c, struct err *err) {
     uint64_t seq;
-    struct catalog_author who = api_author(c, "dataset.drop");
+    struct catalog_author who = api_author(c);
     TRY(table_drop(c->api->tables, c->param, &who, &seq, err));
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(c->param));
@@ -131,7 +131,7 @@ enum err_code catalog_rename(struct call *c, struct err *err) {
     struct catalog_dataset d;
     struct str to;
     uint64_t version;
-    struct catalog_author who = api_author(c, "dataset.rename");
+    struct catalog_author who = api_author(c);
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "to", &to, err));

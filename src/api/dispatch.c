@@ -137,6 +137,8 @@ static enum err_code head(struct call *c, struct err *err) {
     TRY(code);
     c->route = match.route;
     c->param = match.param;
+    c->action = c->route->action != NULL ? str_from(c->route->action) : STR_NONE;
+    (void)http_query(c->http, "reason", &c->reason);
     TRY(permit(c, err));
     TRY(check_query(c, err));
     TRY(wait_for_seq(c, err));
@@ -152,7 +154,9 @@ static enum err_code head(struct call *c, struct err *err) {
 static void on_head(void *ctx, struct http_request *r) {
     struct err err = ERR_NONE;
     struct call *c = call_new(ctx, r);
-    if (head(c, &err) != ERR_OK) {
+    const enum err_code code = head(c, &err);
+    if (code != ERR_OK) {
+        api_note_refused(c, code);
         answer_failure(c, &err);
     }
 }
@@ -162,7 +166,9 @@ static void on_handle(void *ctx, struct http_request *r) {
     struct call *c = r->user;
     struct err err = ERR_NONE;
     log_set_request(c->id);
-    if (c->route->handle(c, &err) != ERR_OK) {
+    const enum err_code code = c->route->handle(c, &err);
+    if (code != ERR_OK) {
+        api_note_refused(c, code);
         answer_failure(c, &err);
     }
     set_seq(c);
@@ -172,6 +178,7 @@ static void on_fail(void *ctx, struct http_request *r, const struct err *e) {
     struct call *c = r->user != NULL ? r->user : call_new(ctx, r);
     log_set_request(c->id);
     int status = r->fail_status != 0 ? r->fail_status : err_http(e->code);
+    api_note_refused(c, e->code);
     api_problem(r, c->id, status, e);
 }
 

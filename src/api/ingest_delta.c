@@ -26,7 +26,8 @@ enum err_code ingest_delta_begin(struct call *c, struct err *err) {
     return ingest_file_begin(c, err);
 }
 
-static enum err_code read_mode(const json_t *body, struct ingest_delta *d, struct err *err) {
+static enum err_code read_mode(struct call *c, const json_t *body, struct ingest_delta *d,
+                               struct err *err) {
     static const struct {
         const char *name, *action;
         enum table_delta_mode mode;
@@ -38,7 +39,7 @@ static enum err_code read_mode(const json_t *body, struct ingest_delta *d, struc
     for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
         if (str_is(text, modes[i].name)) {
             d->mode = modes[i].mode;
-            d->who.action = str_from(modes[i].action);
+            c->action = str_from(modes[i].action);
             return ERR_OK;
         }
     }
@@ -89,13 +90,17 @@ static enum err_code read_delta(struct call *c, const json_t *body, struct inges
     json_t *rows;
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "dataset", &d->dataset, err));
-    TRY(read_mode(body, d, err));
+    api_about(c, d->dataset);
+    TRY(read_mode(c, body, d, err));
     TRY(read_keys(body, c->arena, d, err));
     TRY(read_duplicates(body, d, err));
     TRY(json_need_array(body, "rows", &rows, err));
     d->rows = rows;
-    d->who.actor = c->token.principal;
-    (void)json_get_str(body, "reason", &d->who.reason);
+    struct str reason = STR_NONE;
+    if (json_get_str(body, "reason", &reason)) {
+        c->reason = arena_str(c->arena, reason);
+    }
+    d->who = api_author(c);
     if (http_header(c->http, "Idempotency-Key", &d->idempotency_key)) {
         d->request_sha256 = hex_sha256(sha256(c->http->body), c->arena);
     }

@@ -123,8 +123,12 @@ static const char *action_of(const struct ingest_request *r) {
 }
 
 static enum err_code file_start(struct upload *u, struct err *err) {
-    u->request.who.actor = u->call->token.principal;
-    u->request.who.action = str_from(action_of(&u->request));
+    struct call *c = u->call;
+    const struct str reason = u->request.who.reason;
+    c->action = str_from(action_of(&u->request));
+    c->reason = reason.len > 0 ? reason : c->reason;
+    u->request.who = api_author(c);
+    api_about(c, u->request.dataset);
     if (u->request.change != INGEST_WRITE && u->request.keys.len == 0) {
         return err_set(err, ERR_INVALID,
                        "say by which columns rows are told apart: ?key=NAME or ?key=NAME,NAME");

@@ -1,10 +1,13 @@
 // Jobs: GET /jobs, GET and DELETE /jobs/{id}, GET /jobs/{id}/events; and work that becomes one.
 
+#include <stdlib.h>
+
 #include "api/api.h"
 #include "base/clock.h"
 
 #define EVENT_WAIT_US INT64_C(15000000) // then a comment tells the client that all is well
 #define LOOK_US INT64_C(250000)         // how soon a client that left is noticed
+#define TEXTS_MAX (1U << 16)
 
 static json_t *job_json(const struct job_view *v, struct arena *a) {
     json_t *j = json_object();
@@ -134,6 +137,53 @@ static void bind_client(void *ctx, struct job *job) {
     http_on_cancel(c->http, job != NULL ? cancel_job : NULL, job);
 }
 
+// A job that goes on without its client: what becomes of it is noted by itself.
+struct unattended {
+    struct job_spec spec;
+    struct refusals *refusals;
+    struct arena texts;
+    struct refusal refusal;
+};
+
+static enum err_code unattended_run(struct job *job, void *ctx, struct arena *a, json_t **ret,
+                                    struct err *err) {
+    struct unattended *u = ctx;
+    const enum err_code code = u->spec.run(job, u->spec.ctx, a, ret, err);
+    if (code != ERR_OK) {
+        u->refusal.why = code;
+        refusals_note(u->refusals, &u->refusal);
+    }
+    return code;
+}
+
+static void unattended_free(void *ctx) {
+    struct unattended *u = ctx;
+    if (u->spec.release != NULL) {
+        u->spec.release(u->spec.ctx);
+    }
+    arena_release(&u->texts);
+    free(u);
+}
+
+// Puts itself around the work, if a failure of it is to be noted.
+static void attend(struct call *c, struct job_spec *spec) {
+    struct refusal what;
+    if (!api_refusal(c, ERR_OK, &what)) {
+        return;
+    }
+    struct unattended *u = xcalloc(1, sizeof(*u));
+    u->spec = *spec;
+    u->refusals = c->api->refusals;
+    u->texts = ARENA(TEXTS_MAX);
+    u->refusal = (struct refusal){.actor = arena_str(&u->texts, what.actor),
+                                  .action = arena_str(&u->texts, what.action),
+                                  .target = arena_str(&u->texts, what.target),
+                                  .reason = arena_str(&u->texts, what.reason)};
+    spec->run = unattended_run;
+    spec->release = unattended_free;
+    spec->ctx = u;
+}
+
 enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err) {
     spec->principal = c->token.principal;
     if (!wants_async(c)) {
@@ -145,6 +195,7 @@ enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err) {
     }
     struct str id;
     struct job_view v;
+    attend(c, spec);
     TRY(jobs_start(c->api->jobs, spec, c->arena, &id, err));
     TRY(jobs_get(c->api->jobs, id, c->arena, &v, err));
     http_set_header(c->http, "Location", arena_printf(c->arena, "/jobs/" STR_FMT, STR_ARG(id)));

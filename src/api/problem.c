@@ -105,11 +105,10 @@ json_t *api_time(int64_t wall_us, struct arena *a) {
     return wall_us == 0 ? json_null() : json_new_str(clock_rfc3339(wall_us, a));
 }
 
-struct catalog_author api_author(const struct call *c, const char *action) {
-    struct str reason = STR_NONE;
-    (void)http_query(c->http, "reason", &reason);
+struct catalog_author api_author(const struct call *c) {
+    CHECK(c->action.len != 0); // the route says so
     return (struct catalog_author){
-        .actor = c->token.principal, .action = str_from(action), .reason = reason};
+        .actor = c->token.principal, .action = c->action, .reason = c->reason};
 }
 
 json_t *api_schema_fields(const struct ice_schema *s, struct arena *a) {

@@ -25,6 +25,8 @@
 
 #define REQUEST_ARENA_MAX (256 << 20)
 #define PARSED_CACHE_BYTES (128 << 20)
+#define REFUSALS_WINDOW_MS 60000
+#define REFUSALS_MAX 60 // noted of a principal in a minute
 
 static enum err_code make_folder(struct str data, const char *name, struct arena *a,
                                  struct str *ret, struct err *err) {
@@ -95,6 +97,9 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
                                      .target_bytes = c->ingest_target_file,
                                      .snapshots_max = c->upkeep_snapshots_max};
     open_jobs(api, &u);
+    const struct refusals_options refused = {.window_ms = REFUSALS_WINDOW_MS,
+                                             .principal_max = REFUSALS_MAX};
+    api->refusals = refusals_new(api->catalog, &refused);
     return ERR_OK;
 }
 
@@ -102,6 +107,7 @@ static void close_parts(struct api *api) {
     http_server_close(api->http);
     upkeep_policy_stop(api->policy);
     jobs_close(api->jobs);
+    refusals_close(api->refusals);
     upkeep_policy_free(api->policy);
     upkeep_free(api->upkeep);
     queries_close(api->queries);

@@ -342,10 +342,12 @@ unsigned api_rights(const struct call *c) {
 enum err_code query_sql(struct call *c, struct err *err) {
     struct answer *an = arena_alloc(c->arena, sizeof(*an));
     struct sql_request r;
+    struct query_attempt attempt = {0};
     an->call = c;
     an->rows_at_once = ROWS_AT_FIRST;
     an->id = id_new(c->arena);
     TRY(read_request(c, &r, err));
+    c->reason = r.reason;
     TRY(choose_format(c, &an->format, &an->whole, err));
     int64_t most = an->whole ? c->api->config->query_rows_max : INT64_MAX;
     an->rows_max = r.rows_max >= 0 ? r.rows_max : most;
@@ -353,17 +355,21 @@ enum err_code query_sql(struct call *c, struct err *err) {
                               .sql = r.sql,
                               .principal = c->token.principal,
                               .rights = api_rights(c),
-                              .reason = r.reason};
+                              .reason = r.reason,
+                              .attempt = &attempt};
     (void)http_header(c->http, "Idempotency-Key", &q.idempotency_key);
     c->state = an;
     c->release = answer_release;
     http_on_cancel(c->http, request_cancel, an);
-    TRY(query_start(c->api->queries, &q, c->arena, &an->query, err));
+    enum err_code code = query_start(c->api->queries, &q, c->arena, &an->query, err);
+    c->action = attempt.action;
+    api_about(c, attempt.target);
+    TRY(code);
     describe_columns(an);
     struct encode_options o = {
         .format = an->format, .arrays = r.arrays, .big_as_text = r.big_as_text};
     an->encoder = encoder_new(&o, an->columns, an->column_count);
-    enum err_code code = rows_next(query_rows(an->query), &an->chunk, err);
+    code = rows_next(query_rows(an->query), &an->chunk, err);
     if (code != ERR_OK) {
         answer_end(an, err);
         return code;

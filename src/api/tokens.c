@@ -58,7 +58,7 @@ enum err_code token_make(struct call *c, struct err *err) {
     DEFER(json_decrefp) json_t *body = NULL;
     struct catalog_token t = {0};
     struct catalog_token_made made;
-    struct catalog_author who = api_author(c, "token.create");
+    struct catalog_author who = api_author(c);
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "principal", &t.principal, err));
@@ -89,7 +89,7 @@ enum err_code token_list(struct call *c, struct err *err) {
 }
 
 enum err_code token_revoke(struct call *c, struct err *err) {
-    struct catalog_author who = api_author(c, "token.revoke");
+    struct catalog_author who = api_author(c);
     TRY(catalog_token_revoke(c->api->catalog, c->param, &who, err));
     json_t *j = json_object();
     json_object_set_new(j, "id", json_new_str(c->param));

@@ -92,6 +92,7 @@ static enum err_code read_request(struct call *c, const json_t *body, struct ask
     TRY(read_text(body, "row_key_column", &ret->column, err));
     TRY(read_text(body, "actor", &ret->on_behalf_of, err));
     TRY(read_text(body, "reason", &ret->who.reason, err));
+    c->reason = ret->who.reason.len > 0 ? arena_str(c->arena, ret->who.reason) : c->reason;
     TRY(read_time(body, "purge_not_before", &ret->purge_not_before_us, err));
     TRY(read_time(body, "purge_by", &ret->purge_by_us, err));
     ret->dataset = c->param;
@@ -152,7 +153,7 @@ enum err_code tombstones_make(struct call *c, struct err *err) {
     static const struct act act = {table_tombstone, "rows_tombstoned", "keys_tombstoned"};
     DEFER(json_decrefp) json_t *body = NULL;
     struct asked asked = {0};
-    struct table_tombstone r = {.who = api_author(c, "dataset.tombstone")};
+    struct table_tombstone r = {.who = api_author(c)};
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "row_key_column", &r.column, err));
@@ -165,7 +166,7 @@ enum err_code tombstones_undo(struct call *c, struct err *err) {
     static const struct act act = {table_tombstone_undo, "rows_restored", "keys_restored"};
     DEFER(json_decrefp) json_t *body = NULL;
     struct asked asked = {0};
-    struct table_tombstone r = {.who = api_author(c, "dataset.tombstone_undo")};
+    struct table_tombstone r = {.who = api_author(c)};
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(read_request(c, body, &asked, &r, err));

@@ -24,14 +24,14 @@ struct task {
     struct upkeep_orphans orphans;
 };
 
-static struct task *task_new(struct call *c, const char *action) {
+static struct task *task_new(struct call *c) {
     struct task *t = xcalloc(1, sizeof(*t));
-    const struct catalog_author who = api_author(c, action);
+    const struct catalog_author who = api_author(c);
     t->upkeep = c->api->upkeep;
     t->catalog = c->api->catalog;
     t->texts = ARENA(TEXTS_MAX);
     t->who = (struct catalog_author){.actor = arena_str(&t->texts, who.actor),
-                                     .action = str_from(action),
+                                     .action = arena_str(&t->texts, who.action),
                                      .reason = arena_str(&t->texts, who.reason)};
     return t;
 }
@@ -136,7 +136,8 @@ static enum err_code read_cluster(struct task *t, const json_t *body, struct err
     return ERR_OK;
 }
 
-static enum err_code read_compact(struct task *t, const json_t *body, struct err *err) {
+static enum err_code read_compact(struct call *c, struct task *t, const json_t *body,
+                                  struct err *err) {
     static const char *const keys[] = {"dataset",      "all",           "dry_run", "cluster_by",
                                        "target_bytes", "deletes_share", NULL};
     struct str dataset = STR_NONE;
@@ -163,6 +164,7 @@ static enum err_code read_compact(struct task *t, const json_t *body, struct err
         return err_set(err, ERR_INVALID, "deletes_share must be a number from 0 to 1");
     }
     t->dataset = arena_str(&t->texts, dataset);
+    api_about(c, t->dataset.len > 0 ? t->dataset : STR("*"));
     t->compact.dataset = t->dataset;
     t->compact.target_bytes = target;
     t->compact.deletes_share = (int64_t)(share * 1000);
@@ -172,9 +174,9 @@ static enum err_code read_compact(struct task *t, const json_t *body, struct err
 
 enum err_code upkeep_compact_route(struct call *c, struct err *err) {
     DEFER(json_decrefp) json_t *body = NULL;
-    DEFER(task_freep) struct task *t = task_new(c, "dataset.compact");
+    DEFER(task_freep) struct task *t = task_new(c);
     TRY(api_body_json(c, &body, err));
-    TRY(read_compact(t, body, err));
+    TRY(read_compact(c, t, body, err));
     struct job_spec spec = {.kind = "compact",
                             .target = t->dataset,
                             .run = t->dataset.len > 0 ? compact_one : compact_all,
@@ -287,7 +289,8 @@ static enum err_code read_expire(struct task *t, const json_t *body, struct err 
 static enum err_code read_orphans(struct task *t, const json_t *body, struct err *err) {
     static const char *const keys[] = {"older_than_ms", "dry_run", NULL};
     TRY(json_only_keys(body, keys, err));
-    t->orphans = (struct upkeep_orphans){.dataset = t->dataset, .older_than_ms = ORPHANS_AGE_MS};
+    t->orphans = (struct upkeep_orphans){
+        .dataset = t->dataset, .older_than_ms = ORPHANS_AGE_MS, .who = t->who};
     TRY(body_number(body, "older_than_ms", ORPHANS_AGE_MIN_MS, &t->orphans.older_than_ms, err));
     (void)json_get_bool(body, "dry_run", &t->orphans.dry_run);
     return ERR_OK;
@@ -295,7 +298,7 @@ static enum err_code read_orphans(struct task *t, const json_t *body, struct err
 
 // What the three have in common: a task of one dataset, read from the body and done.
 struct act {
-    const char *kind, *action;
+    const char *kind;
     enum err_code (*read)(struct task *t, const json_t *body, struct err *err);
     enum err_code (*run)(struct job *job, void *ctx, struct arena *a, json_t **ret,
                          struct err *err);
@@ -303,7 +306,7 @@ struct act {
 
 static enum err_code act_on(struct call *c, const struct act *act, struct err *err) {
     DEFER(json_decrefp) json_t *body = NULL;
-    DEFER(task_freep) struct task *t = task_new(c, act->action);
+    DEFER(task_freep) struct task *t = task_new(c);
     t->dataset = arena_str(&t->texts, c->param);
     TRY(body_or_none(c, &body, err));
     TRY(act->read(t, body, err));
@@ -316,17 +319,17 @@ static enum err_code act_on(struct call *c, const struct act *act, struct err *e
 }
 
 enum err_code snapshots_rollback(struct call *c, struct err *err) {
-    static const struct act act = {"rollback", "dataset.rollback", read_rollback, do_rollback};
+    static const struct act act = {"rollback", read_rollback, do_rollback};
     return act_on(c, &act, err);
 }
 
 enum err_code snapshots_expire(struct call *c, struct err *err) {
-    static const struct act act = {"expire", "dataset.expire", read_expire, do_expire};
+    static const struct act act = {"expire", read_expire, do_expire};
     return act_on(c, &act, err);
 }
 
 enum err_code snapshots_orphans(struct call *c, struct err *err) {
-    static const struct act act = {"orphans", "dataset.orphans", read_orphans, do_orphans};
+    static const struct act act = {"orphans", read_orphans, do_orphans};
     return act_on(c, &act, err);
 }
 

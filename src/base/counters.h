@@ -18,6 +18,9 @@
     X(http_bytes_in, counter, "Bytes of request bodies.")                                          \
     X(http_bytes_out, counter, "Bytes of answer bodies.")                                          \
     X(auth_failures, counter, "Requests without a valid token.")                                   \
+    X(refusals_noted, counter, "Refused attempts written to the journal.")                         \
+    X(refusals_summed, counter, "Refused attempts that were only counted there.")                  \
+    X(refusals_dropped, counter, "Refused attempts that the journal does not know of.")            \
     X(store_gets, counter, "Objects or ranges read.")                                              \
     X(store_puts, counter, "Objects written.")                                                     \
     X(store_lists, counter, "Listings.")                                                           \

@@ -37,6 +37,16 @@ enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who
     return txlog_commit(c->log, &t, &a, ret, err);
 }
 
+json_t *catalog_details(const struct catalog_author *who) {
+    return who->details != NULL ? json_copy((json_t *)(uintptr_t)who->details) : json_object();
+}
+
+enum err_code catalog_note_done(struct catalog *c, const struct catalog_author *who,
+                                struct str target, struct err *err) {
+    struct txn_outcome outcome;
+    return catalog_commit(c, who, target, json_array(), &outcome, err);
+}
+
 enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
                                    struct str target, enum err_code why, struct err *err) {
     const struct catalog_refusal one = {.who = *who, .target = target, .why = why};

@@ -94,6 +94,10 @@ struct txlog *catalog_log(struct catalog *c);
 MUST_CHECK enum err_code catalog_bucket_find(struct catalog *c, struct str name,
                                              const struct catalog_bucket **ret, struct err *err);
 
+// Notes in the journal that something was done which changes nothing in the catalog, such as the
+// removal of objects that nothing led to.
+MUST_CHECK enum err_code catalog_note_done(struct catalog *c, const struct catalog_author *who,
+                                           struct str target, struct err *err);
 // Notes in the journal that something was asked for and refused. It changes nothing. why: the code
 // of the refusal; what the message says stays out of the journal, since it may quote the request.
 MUST_CHECK enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,

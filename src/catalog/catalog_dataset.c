@@ -199,7 +199,12 @@ enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dat
     json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
     json_array_append_new(changes, catalog_change(dataset_key(to, &a), 0, dataset_json(d)));
     struct txn_outcome outcome;
-    TRY(catalog_commit(c, who, dataset_target(to, &a), changes, &outcome, err));
+    DEFER(json_decrefp) json_t *details = catalog_details(who);
+    json_object_set_new(details, "was", json_new_str(d->name));
+    json_object_set_new(details, "rows", json_integer(d->rows));
+    struct catalog_author telling = *who;
+    telling.details = details;
+    TRY(catalog_commit(c, &telling, dataset_target(to, &a), changes, &outcome, err));
     *ret_version = outcome.seq;
     return ERR_OK;
 }
@@ -211,7 +216,13 @@ enum err_code catalog_dataset_drop(struct catalog *c, const struct catalog_datas
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
     struct txn_outcome outcome;
-    TRY(catalog_commit(c, who, dataset_target(d->name, &a), changes, &outcome, err));
+    DEFER(json_decrefp) json_t *details = catalog_details(who);
+    json_object_set_new(details, "snapshot", json_integer(d->snapshot_id));
+    json_object_set_new(details, "rows", json_integer(d->rows));
+    json_object_set_new(details, "files", json_integer(d->files));
+    struct catalog_author telling = *who;
+    telling.details = details;
+    TRY(catalog_commit(c, &telling, dataset_target(d->name, &a), changes, &outcome, err));
     *ret_seq = outcome.seq;
     return ERR_OK;
 }

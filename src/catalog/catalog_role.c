@@ -365,8 +365,13 @@ enum err_code catalog_role_put(struct catalog *c, const struct catalog_role *rol
                         json_integer(role->version != 0 ? role->created_us : now));
     json_object_set_new(value, "updated_us", json_integer(now));
     json_t *changes = json_array();
+    DEFER(json_decrefp) json_t *details = catalog_details(who);
+    json_object_set(details, "grants", json_object_get(value, "grants"));
+    json_object_set(details, "limits", json_object_get(value, "limits"));
+    struct catalog_author telling = *who;
+    telling.details = details;
     json_array_append_new(changes, catalog_change(key, role->version, value));
-    TRY(catalog_commit(c, who, key, changes, &outcome, err));
+    TRY(catalog_commit(c, &telling, key, changes, &outcome, err));
     *ret_version = outcome.seq;
     return ERR_OK;
 }

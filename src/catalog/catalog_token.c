@@ -102,6 +102,19 @@ static json_t *token_json(const struct catalog_token *t) {
     return j;
 }
 
+// Whose token it is and what it may do, for the journal.
+static json_t *token_details(const struct catalog_token *t, const struct catalog_author *who) {
+    json_t *j = catalog_details(who);
+    json_t *roles = json_array();
+    for (size_t i = 0; i < t->role_count; i++) {
+        json_array_append_new(roles, json_new_str(t->roles[i]));
+    }
+    json_object_set_new(j, "principal", json_new_str(t->principal));
+    json_object_set_new(j, "roles", roles);
+    json_object_set_new(j, "expires_us", json_integer(t->expires_us));
+    return j;
+}
+
 static struct catalog_token token_of(struct str id, uint64_t version, const json_t *j,
                                      struct arena *a) {
     struct catalog_token t = {.id = arena_str(a, id), .version = version};
@@ -161,7 +174,10 @@ enum err_code catalog_token_create(struct catalog *c, const struct catalog_token
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(key, 0, token_json(&made)));
     struct txn_outcome outcome;
-    TRY(catalog_commit(c, who, key, changes, &outcome, err));
+    DEFER(json_decrefp) json_t *details = token_details(&made, who);
+    struct catalog_author telling = *who;
+    telling.details = details;
+    TRY(catalog_commit(c, &telling, key, changes, &outcome, err));
     *ret = (struct catalog_token_made){.id = made.id, .text = text, .created_us = made.created_us};
     return ERR_OK;
 }
@@ -244,7 +260,10 @@ static enum err_code revoke(struct catalog *c, struct str id, const struct catal
     if (use_version != 0) {
         json_array_append_new(changes, catalog_change(use, use_version, NULL));
     }
-    return catalog_commit(c, who, key, changes, &outcome, err);
+    DEFER(json_decrefp) json_t *details = token_details(&t, who);
+    struct catalog_author telling = *who;
+    telling.details = details;
+    return catalog_commit(c, &telling, key, changes, &outcome, err);
 }
 
 enum err_code catalog_token_revoke(struct catalog *c, struct str id,

@@ -188,6 +188,7 @@ static enum err_code change_start(struct query *q, struct err *err) {
     int64_t since = q->start_us;
     TRY(query_permit(q, QUERY_MAY_WRITE, err));
     TRY(query_check_change(q, &c, err));
+    q->attempt = (struct query_attempt){.action = str_from(c->action), .target = c->target.text};
     q->timing.guard_us = lap(&since);
     TRY(place_take(q, err));
     q->timing.wait_us = lap(&since);
@@ -221,7 +222,11 @@ enum err_code query_start(struct queries *s, const struct query_request *r, stru
         DL_APPEND(s->all, q);
     }
     const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
+    q->attempt.action = writes ? STR("sql.write") : STR_NONE;
     enum err_code code = writes ? change_start(q, err) : read_start(q, err);
+    if (code != ERR_OK && r->attempt != NULL) {
+        *r->attempt = q->attempt;
+    }
     if (code != ERR_OK) {
         query_end(q, 0, err);
         return code;

@@ -54,6 +54,13 @@ struct query_request {
     // INSERT, UPDATE and DELETE: of two requests with one key the second is answered as the first
     // was, see catalog_idempotency. Empty: none.
     struct str idempotency_key;
+    struct query_attempt *attempt; // out: set when query_start fails; NULL: not wanted
+};
+
+// What a statement that fails was about, as far as it was understood: for the journal.
+struct query_attempt {
+    struct str action; // "sql.update"; "sql.write": it begins as one that writes; empty: it reads
+    struct str target; // name of the dataset, "__raw__NAME" or "system.NAME"; empty: not known
 };
 
 struct query_snapshot {

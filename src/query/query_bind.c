@@ -237,7 +237,7 @@ static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct 
     return ERR_OK;
 }
 
-static enum err_code permit_reads(const struct query *q, const struct guard_statement *g,
+static enum err_code permit_reads(struct query *q, const struct guard_statement *g,
                                   struct err *err) {
     for (size_t i = 0; i < g->table_count; i++) {
         enum err_code code = ERR_OK;
@@ -245,6 +245,11 @@ static enum err_code permit_reads(const struct query *q, const struct guard_stat
             code = query_permit(q, QUERY_MAY_READ_RAW, err);
         } else if (g->tables[i].system != GUARD_NOT_SYSTEM) {
             code = query_permit(q, QUERY_MAY_READ_SYSTEM, err);
+        }
+        if (code != ERR_OK && q->attempt.target.len == 0) {
+            q->attempt.target =
+                arena_printf(q->arena, "%s" STR_FMT, g->tables[i].raw ? "__raw__" : "system.",
+                             STR_ARG(g->tables[i].name));
         }
         if (code != ERR_OK) {
             err->position = g->tables[i].position;

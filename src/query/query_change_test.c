@@ -72,17 +72,28 @@ static enum err_code take_rows(struct query *q, struct told *ret) {
     return ERR_OK;
 }
 
+// What the last statement that failed was about: "action target".
+static char attempted[200];
+
+static void note_attempt(const struct query_attempt *attempt) {
+    (void)snprintf(attempted, sizeof(attempted), STR_FMT " " STR_FMT, STR_ARG(attempt->action),
+                   STR_ARG(attempt->target));
+}
+
 static enum err_code ask_as(unsigned rights, const char *sql, struct told *ret) {
     DEFER(arena_release) struct arena a = ARENA(1U << 28);
+    struct query_attempt attempt = {0};
     const struct query_request r = {.id = STR("q"),
                                     .sql = str_from(sql),
                                     .principal = STR("ada"),
                                     .rights = rights,
-                                    .reason = STR("because")};
+                                    .reason = STR("because"),
+                                    .attempt = &attempt};
     struct query *q = NULL;
     *ret = (struct told){.text = "no row"};
     err = ERR_NONE;
     enum err_code code = query_start(queries, &r, &a, &q, &err);
+    note_attempt(&attempt);
     if (code == ERR_OK) {
         note(q, ret);
         code = take_rows(q, ret);
@@ -367,6 +378,32 @@ static void the_servers_own_tables_can_be_asked(void **state) {
     assert_answer("SELECT typeof(committed_at) FROM system.snapshots LIMIT 1", "TIMESTAMP");
 }
 
+static void failures_tell_what_was_attempted(void **state) {
+    static const struct {
+        unsigned rights;
+        const char *sql, *attempt;
+        enum err_code code;
+    } rows[] = {
+        {ALL, "DELETE FROM nobody", "sql.delete nobody", ERR_NOT_FOUND},
+        {ALL, "UPDATE t SET ghost = 1", "sql.update t", ERR_SQL},
+        {ALL, "CREATE TABLE t AS SELECT 1 AS a", "sql.create t", ERR_EXISTS},
+        {ALL, "MERGE INTO t", "sql.write ", ERR_REFUSED},
+        {ALL, "SELECT * FROM nobody", " ", ERR_NOT_FOUND},
+        {0, "INSERT INTO t VALUES (1, 'x')", "sql.write ", ERR_DENIED},
+        {0, "SELECT * FROM __raw__t", " __raw__t", ERR_DENIED},
+        {0, "SELECT * FROM system.journal", " system.journal", ERR_DENIED},
+        {QUERY_MAY_WRITE, "INSERT INTO t SELECT * FROM __raw__t", "sql.insert t", ERR_DENIED},
+        {ALL, "SELECT 1", " ", ERR_OK},
+    };
+    (void)state;
+    make();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct told t;
+        assert_int_equal(ask_as(rows[i].rights, rows[i].sql, &t), rows[i].code);
+        assert_string_equal(attempted, rows[i].attempt);
+    }
+}
+
 static void rights_are_needed(void **state) {
     static const char *const writes[] = {"INSERT INTO t VALUES (1, 'x')",
                                          "UPDATE t SET id = 1",
@@ -488,6 +525,7 @@ int main(void) {
         TEST(columns_are_altered),
         TEST(raw_tables_show_what_is_still_there),
         TEST(the_servers_own_tables_can_be_asked),
+        TEST(failures_tell_what_was_attempted),
         TEST(rights_are_needed),
         TEST(concurrent_statements_lose_nothing),
         TEST(a_statement_that_fails_leaves_nothing_behind),

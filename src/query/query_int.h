@@ -26,6 +26,7 @@ struct query {
     struct query_timing timing;
     size_t files, pruned;
     const struct query_change *change;
+    struct query_attempt attempt;
 };
 
 struct queries {

@@ -297,7 +297,16 @@ static enum err_code put_metadata(struct table_commit *c, struct attempt *at, st
     TRY(objects_settle(c, err));
     TRY(settle_dataset(c, at, &d, err));
     DEFER(json_decrefp) json_t *extras = c->extras != NULL ? c->extras(c) : NULL;
-    TRY(catalog_dataset_put(c->tables->catalog, &d, &c->who, extras, &d.version, err));
+    const struct table_telling telling = {.given = c->who.details,
+                                          .before = c->base.metadata,
+                                          .after = at->next,
+                                          .made = c->snapshot_id != 0 ? &at->snapshot : NULL,
+                                          .change = &at->change,
+                                          .dataset = &d};
+    DEFER(json_decrefp) json_t *details = table_details(&telling, c->arena);
+    struct catalog_author who = c->who;
+    who.details = details;
+    TRY(catalog_dataset_put(c->tables->catalog, &d, &who, extras, &d.version, err));
     c->after = d;
     c->metadata = changes_table(&at->edit) ? at->next : c->base.metadata;
     return ERR_OK;

@@ -140,6 +140,16 @@ struct table_change {
 // From snapshot and schema: the list and the tallies.
 MUST_CHECK enum err_code table_manifests_make(struct table_commit *c, const struct table_edit *e,
                                               struct table_change *change, struct err *err);
+// What the journal tells of a commit, as a new reference: what its author had to say (given; NULL:
+// nothing), and what has changed from `before` (NULL: there was nothing) to `after`.
+struct table_telling {
+    const json_t *given;
+    const struct ice_metadata *before, *after;
+    const struct ice_snapshot *made; // NULL: no snapshot was
+    const struct table_change *change;
+    const struct catalog_dataset *dataset; // after it
+};
+json_t *table_details(const struct table_telling *t, struct arena *a);
 // What a pin has.
 MUST_CHECK enum err_code table_tally_of(struct tables *t, const struct table_pin *pin,
                                         struct arena *a, struct table_tally *ret, struct err *err);

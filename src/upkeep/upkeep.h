@@ -123,6 +123,7 @@ struct upkeep_orphans {
     struct str dataset;
     bool dry_run;
     int64_t older_than_ms;
+    struct catalog_author who;
 };
 struct upkeep_orphaned {
     struct str dataset;

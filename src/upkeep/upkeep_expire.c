@@ -20,6 +20,7 @@ struct expiry {
     struct str *names; // objects to be removed
     size_t name_count, name_cap;
     struct upkeep_expired done;
+    json_t *details; // for the journal
 };
 
 static void note(struct expiry *x, struct str name, int64_t bytes) {
@@ -142,6 +143,10 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     struct expiry *x = c->ctx;
     TRY(find(x, &c->base, err));
     e->nothing = x->id_count == 0;
+    json_decref(x->details);
+    x->details = json_pack("{s:I,s:I}", "objects_removed", (json_int_t)x->done.objects_removed,
+                           "bytes_removed", (json_int_t)x->done.bytes_removed);
+    c->who.details = x->details;
     e->amend = amend;
     e->amend_ctx = x;
     return ERR_OK;
@@ -171,6 +176,15 @@ static enum err_code commit(struct expiry *x, struct catalog_dataset *ret, struc
     return ERR_OK;
 }
 
+// No snapshot has gone, but metadata files that were forgotten do.
+static enum err_code tell_objects(const struct expiry *x, const struct catalog_dataset *d,
+                                  struct err *err) {
+    struct catalog_author who = x->request->who;
+    who.details = x->details;
+    return catalog_note_done(x->upkeep->catalog, &who,
+                             arena_printf(x->arena, "dataset:" STR_FMT, STR_ARG(d->name)), err);
+}
+
 static enum err_code only_look(struct expiry *x, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1UL << 32);
     const struct table_want want = {.name = x->request->dataset};
@@ -188,7 +202,12 @@ enum err_code upkeep_expire(struct upkeep *u, const struct upkeep_expire *reques
         TRY(only_look(&x, err));
     } else {
         struct catalog_dataset d;
-        TRY(commit(&x, &d, err));
+        enum err_code code = commit(&x, &d, err);
+        if (code == ERR_OK && x.id_count == 0 && x.name_count > 0) {
+            code = tell_objects(&x, &d, err);
+        }
+        json_decref(x.details);
+        TRY(code);
         x.done.dataset = d.name;
         table_objects_remove(u->tables, &d, x.names, x.name_count);
     }

@@ -89,6 +89,19 @@ static enum err_code find(struct orphans *o, struct catalog_dataset *ret, struct
     return ERR_OK;
 }
 
+// The journal is told before they go: what was removed is never unknown.
+static enum err_code tell(const struct orphans *o, const struct catalog_dataset *d,
+                          struct err *err) {
+    DEFER(json_decrefp)
+    json_t *details = json_pack("{s:I,s:I,s:I}", "objects_removed", (json_int_t)o->done.objects,
+                                "bytes_removed", (json_int_t)o->done.bytes, "older_than_ms",
+                                (json_int_t)o->request->older_than_ms);
+    struct catalog_author who = o->request->who;
+    who.details = details;
+    return catalog_note_done(o->upkeep->catalog, &who,
+                             arena_printf(o->arena, "dataset:" STR_FMT, STR_ARG(d->name)), err);
+}
+
 enum err_code upkeep_orphans(struct upkeep *u, const struct upkeep_orphans *request,
                              struct job *job, struct arena *a, struct upkeep_orphaned *ret,
                              struct err *err) {
@@ -96,7 +109,8 @@ enum err_code upkeep_orphans(struct upkeep *u, const struct upkeep_orphans *requ
     struct catalog_dataset d;
     TRY(find(&o, &d, err));
     o.done.dataset = d.name;
-    if (!request->dry_run) {
+    if (!request->dry_run && o.name_count > 0) {
+        TRY(tell(&o, &d, err));
         table_objects_remove(u->tables, &d, o.names, o.name_count);
     }
     *ret = o.done;

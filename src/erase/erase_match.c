@@ -1,10 +1,11 @@
 // Matcher: many values, searched for in one pass over bytes.
 //
-// Of each long value one window of `width` bytes is chosen, the one that the fewest values share.
-// The text's windows are looked up in a bitmap, byte by byte; what it lets through is looked up
-// among the windows, which know where in a value, and in values of which lengths, they stand. What
-// lies there in the text is then looked up among the values, so that however many values share a
-// window, a place costs one look per length.
+// Of each long value `stride` windows of `width` bytes are chosen, which begin one byte after the
+// other: those that the fewest values share. Of the text every stride-th window is looked up in a
+// bitmap, so that each place of a value is met by just one of its windows. What the bitmap lets
+// through is looked up among the windows, which know where in a value, and in values of which
+// lengths, they stand. What lies there in the text is then looked up among the values: however
+// many of them share a window, a place costs one look per length.
 
 #include <endian.h>
 #include <stdlib.h>
@@ -12,14 +13,15 @@
 #include "erase/erase_int.h"
 
 #define WIDTH_MAX 8
-#define OFFSETS_MAX 32 // of a value, that its window is chosen from
+#define OFFSETS_MAX 32 // of a value, that its windows are chosen from
 #define COUNT_BITS 18  // of the table of counts that the choice is made by
+#define BITMAP_BITS 19 // about fifteen for each of ten thousand values' windows
 #define SPREAD UINT64_C(0x9E3779B97F4A7C15)
 
 struct value {
     struct str text;
     bool integer;    // only the digits of a key that is an integer
-    uint32_t offset; // of its window
+    uint32_t offset; // of its first window
 };
 
 // Where in a value a window stands, and how long that is.
@@ -43,13 +45,13 @@ struct erase_matcher {
     size_t integer_count;
     struct table by_integer;
     size_t longest;
-    size_t width;         // 0: no value is long
+    size_t width; // 0: no value is long
+    size_t stride;
     uint64_t keep;        // bits of a window
     struct shape *shapes; // sorted by window
     size_t shape_count;
     struct table by_window; // the first shape of each
     uint64_t *bitmap;
-    int shift; // from the hash to a bit's number
 };
 
 static uint64_t mix(uint64_t h) {
@@ -172,7 +174,8 @@ static bool is_long(const struct value *v) {
     return v->text.len >= ERASE_MATCH_MIN;
 }
 
-static size_t offsets_of(const struct erase_matcher *m, const struct value *v) {
+// How many windows of the value are looked at.
+static size_t windows_of(const struct erase_matcher *m, const struct value *v) {
     return MIN(v->text.len - m->width + 1, (size_t)OFFSETS_MAX);
 }
 
@@ -184,9 +187,9 @@ static size_t count_slot(uint64_t window) {
     return (size_t)((window * SPREAD) >> (64 - COUNT_BITS));
 }
 
-static int different_bytes(uint64_t window) {
+static unsigned different_bytes(uint64_t window) {
     uint64_t seen[4] = {0};
-    int n = 0;
+    unsigned n = 0;
     for (; window != 0; window >>= 8) {
         const unsigned byte = window & 0xff;
         n += (seen[byte / 64] >> (byte % 64) & 1) == 0 ? 1 : 0;
@@ -195,16 +198,20 @@ static int different_bytes(uint64_t window) {
     return n;
 }
 
-// The offset whose window fewest values share; among those the most varied one, and the last.
+// Where the windows begin that fewest values share; among those the most varied ones, and the last.
 static size_t choose_offset(const struct erase_matcher *m, const struct value *v,
                             const uint32_t *counts) {
     size_t best = 0;
-    uint32_t best_count = UINT32_MAX;
-    int best_bytes = 0;
-    for (size_t i = 0; i < offsets_of(m, v); i++) {
-        const uint64_t window = window_at(m, v, i);
-        const uint32_t count = counts[count_slot(window)];
-        const int bytes = different_bytes(window);
+    uint64_t best_count = UINT64_MAX;
+    unsigned best_bytes = 0;
+    for (size_t i = 0; i + m->stride <= windows_of(m, v); i++) {
+        uint64_t count = 0;
+        unsigned bytes = 0;
+        for (size_t j = i; j < i + m->stride; j++) {
+            const uint64_t window = window_at(m, v, j);
+            count += counts[count_slot(window)];
+            bytes += different_bytes(window);
+        }
         if (count < best_count || (count == best_count && bytes >= best_bytes)) {
             best = i;
             best_count = count;
@@ -231,17 +238,19 @@ static void make_shapes(struct erase_matcher *m, size_t long_count) {
     uint32_t *counts = arena_array(&a, (size_t)1 << COUNT_BITS, sizeof(*counts));
     size_t n = 0;
     for (size_t i = 0; i < m->value_count; i++) {
-        for (size_t j = 0; is_long(&m->values[i]) && j < offsets_of(m, &m->values[i]); j++) {
+        for (size_t j = 0; is_long(&m->values[i]) && j < windows_of(m, &m->values[i]); j++) {
             counts[count_slot(window_at(m, &m->values[i], j))]++;
         }
     }
-    m->shapes = arena_array(&m->arena, long_count, sizeof(*m->shapes));
+    m->shapes = arena_array(&m->arena, long_count * m->stride, sizeof(*m->shapes));
     for (size_t i = 0; i < m->value_count; i++) {
         struct value *v = &m->values[i];
         if (is_long(v)) {
             v->offset = (uint32_t)choose_offset(m, v, counts);
-            m->shapes[n++] =
-                (struct shape){window_at(m, v, v->offset), v->offset, (uint32_t)v->text.len};
+            for (uint32_t j = 0; j < m->stride; j++) {
+                m->shapes[n++] = (struct shape){window_at(m, v, v->offset + j), v->offset + j,
+                                                (uint32_t)v->text.len};
+            }
         }
     }
     qsort(m->shapes, n, sizeof(*m->shapes), compare_shapes);
@@ -252,17 +261,16 @@ static void make_shapes(struct erase_matcher *m, size_t long_count) {
     }
 }
 
+static uint64_t bit_of(uint64_t window) {
+    return (window * SPREAD) >> (64 - BITMAP_BITS);
+}
+
 static void make_bitmap(struct erase_matcher *m) {
-    int bits = 15;
-    while ((size_t)1 << bits < 64 * m->shape_count) {
-        bits++;
-    }
-    m->shift = 64 - bits;
-    m->bitmap = arena_array(&m->arena, (size_t)1 << (bits - 6), sizeof(*m->bitmap));
+    m->bitmap = arena_array(&m->arena, (size_t)1 << (BITMAP_BITS - 6), sizeof(*m->bitmap));
     m->by_window = table_of(&m->arena, m->shape_count);
     for (size_t i = 0; i < m->shape_count; i++) {
         const uint64_t window = m->shapes[i].window;
-        const uint64_t bit = (window * SPREAD) >> m->shift;
+        const uint64_t bit = bit_of(window);
         m->bitmap[bit / 64] |= UINT64_C(1) << (bit % 64);
         if (i == 0 || m->shapes[i - 1].window != window) {
             put(&m->by_window, mix(window), i);
@@ -285,17 +293,18 @@ struct erase_matcher *erase_matcher_new(const struct erase_subjects *s) {
     for (size_t i = 0; i < s->search_count; i++) {
         add_text(m, s->search[i]);
     }
-    m->width = WIDTH_MAX;
+    size_t shortest = SIZE_MAX;
     for (size_t i = 0; i < m->value_count; i++) {
         if (is_long(&m->values[i])) {
-            m->width = MIN(m->width, m->values[i].text.len);
+            shortest = MIN(shortest, m->values[i].text.len);
             long_count++;
         }
     }
     if (long_count == 0) {
-        m->width = 0;
         return m;
     }
+    m->stride = shortest >= 11 ? 4 : shortest >= 8 ? 2 : 1;
+    m->width = MIN(shortest - m->stride + 1, (size_t)WIDTH_MAX);
     m->keep = UINT64_MAX >> (64 - 8 * m->width);
     make_shapes(m, long_count);
     make_bitmap(m);
@@ -348,41 +357,44 @@ static int64_t values_at(const struct erase_matcher *m, const struct erase_match
             continue;
         }
         const struct value *v = find_value(m, str_slice(text, start, behind));
-        n += v != NULL && v->offset == s->offset && (p->text || !v->integer) ? 1 : 0;
+        n += v != NULL && s->offset - v->offset < m->stride && (p->text || !v->integer) ? 1 : 0;
     }
     return n;
 }
 
-static bool may_be(const struct erase_matcher *m, uint64_t window) {
-    const uint64_t bit = (window * SPREAD) >> m->shift;
-    return (m->bitmap[bit / 64] >> (bit % 64) & 1) != 0;
+// The bit of the window: 0, or 1 if it may be one of a value's.
+static uint64_t may_be(const uint64_t *bitmap, uint64_t window) {
+    const uint64_t bit = bit_of(window);
+    return bitmap[bit / 64] >> (bit % 64) & 1;
 }
 
 int64_t erase_match_part(const struct erase_matcher *m, const struct erase_match_part *part) {
     const char *text = part->bytes.ptr;
     const size_t len = part->bytes.len;
+    const uint64_t *bits = m->bitmap;
     const uint64_t keep = m->keep;
+    const size_t step = m->stride;
     int64_t n = 0;
     size_t at = part->from;
     if (m->width == 0 || len < m->width) {
         return 0;
     }
     // Where four windows of eight bytes can be read, then one by one.
-    for (; at + 11 <= len; at += 4) {
+    for (; at + 3 * step + 8 <= len; at += 4 * step) {
         const uint64_t a = load_8(text + at) & keep;
-        const uint64_t b = load_8(text + at + 1) & keep;
-        const uint64_t c = load_8(text + at + 2) & keep;
-        const uint64_t d = load_8(text + at + 3) & keep;
-        if (may_be(m, a) | may_be(m, b) | may_be(m, c) | may_be(m, d)) {
-            n += may_be(m, a) ? values_at(m, part, a, at) : 0;
-            n += may_be(m, b) ? values_at(m, part, b, at + 1) : 0;
-            n += may_be(m, c) ? values_at(m, part, c, at + 2) : 0;
-            n += may_be(m, d) ? values_at(m, part, d, at + 3) : 0;
+        const uint64_t b = load_8(text + at + step) & keep;
+        const uint64_t c = load_8(text + at + 2 * step) & keep;
+        const uint64_t d = load_8(text + at + 3 * step) & keep;
+        if ((may_be(bits, a) | may_be(bits, b) | may_be(bits, c) | may_be(bits, d)) != 0) {
+            n += may_be(bits, a) != 0 ? values_at(m, part, a, at) : 0;
+            n += may_be(bits, b) != 0 ? values_at(m, part, b, at + step) : 0;
+            n += may_be(bits, c) != 0 ? values_at(m, part, c, at + 2 * step) : 0;
+            n += may_be(bits, d) != 0 ? values_at(m, part, d, at + 3 * step) : 0;
         }
     }
-    for (; at + m->width <= len; at++) {
+    for (; at + m->width <= len; at += step) {
         const uint64_t window = load(text + at, m->width);
-        n += may_be(m, window) ? values_at(m, part, window, at) : 0;
+        n += may_be(bits, window) != 0 ? values_at(m, part, window, at) : 0;
     }
     return n;
 }

@@ -94,6 +94,8 @@ MUST_CHECK enum err_code avro_reader_next(struct avro_reader *r, struct arena *a
                                           const struct avro_value **ret, struct err *err);
 const struct avro_file *avro_reader_file(const struct avro_reader *r); // without records
 
+// How many fields a record has.
+size_t avro_field_count(const struct avro_value *record);
 // Header value by key; STR_NONE when absent.
 struct str avro_meta(const struct avro_file *f, const char *key);
 // Field of a record by its Iceberg "field-id" attribute; NULL when the file has none or it is null.

@@ -389,6 +389,10 @@ enum err_code avro_read(struct str data, struct str what, struct arena *a, struc
     }
 }
 
+size_t avro_field_count(const struct avro_value *record) {
+    return record->record.schema->field_count;
+}
+
 struct str avro_meta(const struct avro_file *f, const char *key) {
     for (size_t i = 0; i < f->meta_count; i++) {
         if (str_is(f->meta[i].key, key)) {

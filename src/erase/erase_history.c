@@ -1,8 +1,8 @@
 // Erasing from one dataset: its history is written anew without the subjects, in one commit.
 
 #include "base/log.h"
-#include "catalog/catalog_content.h"
 #include "erase/erase_history_int.h"
+#include "table/table_tombstone.h"
 
 #define HISTORY_ARENA (1UL << 34) // metadata and manifests of all snapshots
 
@@ -17,28 +17,6 @@ static void rewrite_release(struct rewrite *r) {
     json_decref(r->extras);
 }
 
-// The list without the keys: a copy, or NULL when it has none of them.
-static json_t *list_without(struct erase_past *p, const json_t *list, int64_t *ret_gone) {
-    const struct ice_schema *schema = ice_metadata_schema(p->pin->metadata);
-    const struct ice_field *field = ice_schema_find_id(schema, p->pin->dataset.tombstones.field_id);
-    const json_t *items = json_object_get(list, "items");
-    json_t *kept = json_array();
-    *ret_gone = 0;
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        json_t *item = json_array_get(items, i);
-        struct str value;
-        if (field != NULL && json_get_str(item, "value", &value) &&
-            erase_past_has(p, &field->type, value)) {
-            (*ret_gone)++;
-        } else {
-            CHECK(json_array_append(kept, item) == 0);
-        }
-    }
-    json_t *copy = json_copy((json_t *)(uintptr_t)list);
-    CHECK(copy != NULL && json_object_set_new(copy, "items", kept) == 0);
-    return copy;
-}
-
 static bool is_key_id(const struct erase_past *p, int32_t id) {
     bool is = false;
     for (size_t i = 0; i < p->key_count; i++) {
@@ -47,33 +25,33 @@ static bool is_key_id(const struct erase_past *p, int32_t id) {
     return is;
 }
 
-// *ret_list: the tombstones that stay, a new reference; NULL: all of them do.
-static enum err_code look_at_tombstones(struct erase_past *p, json_t **ret_list, struct err *err) {
-    const struct catalog_tombstones *t = &p->pin->dataset.tombstones;
-    DEFER(json_decrefp) json_t *list = NULL;
-    *ret_list = NULL;
-    if (t->count == 0 || t->content.object.len == 0 || !is_key_id(p, t->field_id)) {
+// Fills done.tombstones and done.handles. *ret: those that stay.
+static enum err_code look_at_tombstones(struct erase_past *p, struct table_tombstone_list *ret,
+                                        struct err *err) {
+    const struct catalog_dataset *d = &p->pin->dataset;
+    const struct ice_field *field =
+        ice_schema_find_id(ice_metadata_schema(p->pin->metadata), d->tombstones.field_id);
+    const struct table_tombstone_list *list;
+    size_t handle_cap = 0;
+    *ret = (struct table_tombstone_list){0};
+    if (d->tombstones.count == 0 || field == NULL || !is_key_id(p, field->id)) {
         return ERR_OK;
     }
-    TRY(catalog_content_get(p->erase->options.catalog, &t->content, &list, err));
-    json_t *left = list_without(p, list, &p->done.tombstones);
-    if (p->done.tombstones > 0) {
-        *ret_list = left;
-    } else {
-        json_decref(left);
+    TRY(table_tombstone_list_load(p->tables, d, p->arena, &list, err));
+    struct table_tombstone_item *left = arena_array(p->arena, list->count, sizeof(*left));
+    *ret = (struct table_tombstone_list){
+        .column = list->column, .field_id = list->field_id, .items = left};
+    for (size_t i = 0; i < list->count; i++) {
+        const struct table_tombstone_item *item = &list->items[i];
+        if (erase_past_has(p, &field->type, item->value)) {
+            p->done.handles = arena_grow(p->texts, p->done.handles, &handle_cap,
+                                         (size_t)p->done.tombstones + 1, sizeof(struct str));
+            p->done.handles[p->done.tombstones++] = table_tombstone_handle(item, p->texts);
+        } else {
+            left[ret->count++] = *item;
+        }
     }
     return ERR_OK;
-}
-
-static enum err_code put_tombstones(struct rewrite *r, const json_t *list, struct err *err) {
-    r->tombstones = r->past.pin->dataset.tombstones;
-    r->tombstones.count = (int64_t)json_array_size(json_object_get(list, "items"));
-    if (r->tombstones.count == 0) {
-        r->tombstones = (struct catalog_tombstones){0};
-        return ERR_OK;
-    }
-    return catalog_content_put(r->past.erase->options.catalog, list, r->past.arena,
-                               &r->tombstones.content, err);
 }
 
 static enum err_code amend(void *ctx, struct ice_metadata *next, struct arena *a, struct err *err) {
@@ -98,7 +76,7 @@ static enum err_code ask_extras(struct rewrite *r, struct err *err) {
 static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
     struct rewrite *r = c->ctx;
     struct erase_past *p = &r->past;
-    DEFER(json_decrefp) json_t *list = NULL;
+    struct table_tombstone_list list;
     TRY(erase_past_find(p, &c->base, err));
     TRY(look_at_tombstones(p, &list, err));
     if (p->done.rows == 0 && p->done.tombstones == 0 && !p->stale_bounds) {
@@ -107,8 +85,8 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     }
     TRY(erase_past_write(p, c, err));
     TRY(erase_past_describe(p, c, err));
-    if (list != NULL) {
-        TRY(put_tombstones(r, list, err));
+    if (p->done.tombstones > 0) {
+        TRY(table_tombstone_list_put(p->tables, &list, p->arena, &r->tombstones, err));
         e->tombstones = &r->tombstones;
     }
     TRY(erase_past_list_removed(p, err));
@@ -125,7 +103,7 @@ enum err_code erase_history_look(struct erase *e, const struct erase_history_wor
     DEFER(arena_release) struct arena own = ARENA(HISTORY_ARENA);
     DEFER(erase_past_close)
     struct erase_past p = {.work = w, .job = job, .arena = &own, .texts = a};
-    DEFER(json_decrefp) json_t *list = NULL;
+    struct table_tombstone_list list;
     const struct table_want want = {.name = w->target->dataset};
     struct table_pin pin;
     erase_past_open(e, &p);

@@ -9,8 +9,6 @@
 #include "base/hash.h"
 #include "iceberg/deletes.h"
 
-#define TOMBSTONES "tombstones-" // begins the names of delete files of tombstones
-
 bool erase_past_now(const struct erase_past *p, const struct ice_data_file *f,
                     const struct ice_data_file **ret, size_t *ret_count) {
     const struct erase_data *data = NULL;
@@ -130,11 +128,12 @@ static enum err_code write_data(struct erase_past *p, struct table_commit *c, st
                                 struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1U << 30);
     DEFER(table_folder_release) struct table_folder folder = {0};
-    struct writing w = {.past = p,
-                        .data = d,
-                        .arena = &a,
-                        .pin = *p->pin,
-                        .deletes = {d->bits, d->file->record_count, d->erased}};
+    struct writing w = {
+        .past = p,
+        .data = d,
+        .arena = &a,
+        .pin = *p->pin,
+        .deletes = {.bits = d->bits, .rows = d->file->record_count, .count = d->erased}};
     struct table_entries entries = {0};
     w.pin.schema = d->schema;
     d->left = d->erased < d->file->record_count;
@@ -266,22 +265,14 @@ static enum err_code read_deletes(struct moving *m, struct err *err) {
     return ERR_OK;
 }
 
-static struct str last_part(struct str path) {
-    struct str last = STR_NONE;
-    while (str_cut(&path, '/', &last)) {
-    }
-    return last;
-}
-
 // The class of a delete file stands in its name.
 static struct str deletes_object(const struct moving *m, struct arena *a) {
-    const struct str uuid = uuid_new(a);
     const struct str dir = m->commit->dir;
-    return str_starts(last_part(m->deletes->path), STR(TOMBSTONES))
-               ? arena_printf(a, STR_FMT "/data/" TOMBSTONES STR_FMT ".parquet", STR_ARG(dir),
-                              STR_ARG(uuid))
+    return table_delete_is_tombstones(m->deletes->file)
+               ? arena_printf(a, STR_FMT "/data/" TABLE_TOMBSTONES_PREFIX STR_FMT ".parquet",
+                              STR_ARG(dir), STR_ARG(uuid_new(a)))
                : arena_printf(a, STR_FMT "/data/" STR_FMT "-deletes.parquet", STR_ARG(dir),
-                              STR_ARG(uuid));
+                              STR_ARG(uuid_new(a)));
 }
 
 static struct ice_bounds copy_bounds(const struct ice_bounds *b, struct arena *a) {

@@ -41,7 +41,7 @@ static bool value_of(int kind, struct str text, struct arena *a, struct str *ret
     switch (kind) {
     case ERASE_TEXT:
         *ret = text;
-        return true;
+        return str_is_utf8(text) && str_find_char(text, '\0') < 0;
     case ERASE_INTEGER:
         if (!str_to_i64(text, &number)) {
             return false;
@@ -110,18 +110,23 @@ enum err_code erase_past_local(const struct erase_past *p, struct str uri, struc
 // A row of the table of keys: its number, and what it is in each kind of column.
 static void key_sql(const struct erase_past *p, size_t at, struct buf *out, struct arena *a) {
     const struct str text = p->work->subjects->keys[at].text;
-    struct str bytes;
+    struct str value;
     int64_t number;
-    buf_printf(out, "(%zu, " STR_FMT ", ", at, STR_ARG(sql_literal(text, a)));
-    if (str_to_i64(text, &number)) {
-        buf_printf(out, "(" STR_FMT ")::BIGINT, ", STR_ARG(sql_literal(text, a)));
+    buf_printf(out, "(%zu", at);
+    if (value_of(ERASE_TEXT, text, a, &value)) {
+        buf_printf(out, ", " STR_FMT, STR_ARG(sql_literal(text, a)));
     } else {
-        buf_add_cstr(out, "NULL, ");
+        buf_add_cstr(out, ", NULL");
     }
-    if (value_of(ERASE_UUID, text, a, &bytes)) {
-        buf_printf(out, "'" STR_FMT "'::UUID)", STR_ARG(hex_bytes(bytes.ptr, bytes.len, a)));
+    if (str_to_i64(text, &number)) {
+        buf_printf(out, ", '%lld'::BIGINT", (long long)number);
     } else {
-        buf_add_cstr(out, "NULL)");
+        buf_add_cstr(out, ", NULL");
+    }
+    if (value_of(ERASE_UUID, text, a, &value)) {
+        buf_printf(out, ", '" STR_FMT "'::UUID)", STR_ARG(hex_bytes(value.ptr, value.len, a)));
+    } else {
+        buf_add_cstr(out, ", NULL)");
     }
 }
 

@@ -2,7 +2,7 @@
 // columns, and an erasure now and then. Every snapshot shows what it showed before, but for the
 // subject, and nothing that is left tells of that one.
 
-#include "erase/past_test.h"
+#include "erase/left_test.h"
 
 #include "table/table_alter.h"
 

@@ -1,9 +1,9 @@
 // Tests of erasing from one dataset: what is found, what is written again, what is left alone.
 
-#include "erase/past_test.h"
+#include "erase/left_test.h"
 
-#include "catalog/catalog_content.h"
 #include "table/table_alter.h"
+#include "table/table_tombstone.h"
 
 static void alter(struct table_column_change change) {
     DEFER(arena_release) struct arena a = ARENA(1U << 28);
@@ -262,26 +262,20 @@ static void nothing_is_known_any_more_of_the_file_it_was_made_from(void **state)
     assert_str(lake_dataset().source_sha256, "");
 }
 
-// Tombstones, as table_tombstone.h has them: a list, and delete files known by their names.
-
-static struct catalog_tombstones tombstones;
-
-static enum err_code prepare_tombstones(struct table_commit *c, struct table_edit *e,
-                                        struct err *error) {
-    const struct str object =
-        arena_printf(c->arena, STR_FMT "/data/tombstones-1.parquet", STR_ARG(c->dir));
-    struct table_scan scan;
-    struct str data;
-    OK(table_files_load(c->tables, &c->base, c->arena, &scan, error));
-    static const uint64_t bits[] = {1U << 2 | 1U << 4};
-    const struct ice_deleted deleted = {scan.files[0].file->path, bits, 10};
-    struct ice_entry *entry = table_entry_add(&e->deletes, c->arena);
-    *entry = (struct ice_entry){.status = ICE_ADDED, .inherit = true};
-    OK(ice_position_deletes_write(&deleted, c->arena, &data, &entry->file, error));
-    entry->file.path = table_object_uri(c, object);
-    e->operation = STR("delete");
-    e->tombstones = &tombstones;
-    return table_object_put(c, &c->attempt, object, data, error);
+static void tombstone(const char *first, const char *second) {
+    DEFER(arena_release) struct arena a = ARENA(1U << 28);
+    const struct table_key keys[] = {{.text = str_from(first), .integer = true},
+                                     {.text = str_from(second), .integer = true}};
+    const struct table_tombstone r = {.dataset = STR("d"),
+                                      .column = STR("id"),
+                                      .keys = keys,
+                                      .key_count = 2,
+                                      .who = world_author,
+                                      .session = world.session};
+    struct table_tombstoned done;
+    err = ERR_NONE;
+    OK(table_tombstone(world.tables, &r, &a, &done, &err));
+    assert_int_equal(done.keys, 2);
 }
 
 static struct str delete_file_name(void) {
@@ -295,69 +289,90 @@ static struct str delete_file_name(void) {
     return arena_str(&world.arena, scan.files[0].delete_files[0]->path);
 }
 
-static void tombstone_two_and_four(void) {
-    DEFER(json_decrefp)
-    json_t *list = json_pack("{s:s, s:i, s:[{s:s,s:b,s:s},{s:s,s:b,s:s}]}", "column", "id",
-                             "field_id", 1, "items", "value", "2", "integer", 1, "reason", "a",
-                             "value", "4", "integer", 1, "reason", "b");
-    tombstones = (struct catalog_tombstones){.column = STR("id"), .field_id = 1, .count = 2};
-    OK(catalog_content_put(world.catalog, list, &world.arena, &tombstones.content, &err));
-    past_commit(prepare_tombstones, NULL);
+static const struct table_tombstone_list *tombstones(void) {
+    const struct catalog_dataset d = lake_dataset();
+    const struct table_tombstone_list *list;
+    OK(table_tombstone_list_load(world.tables, &d, &world.arena, &list, &err));
+    assert_int_equal(list->count, d.tombstones.count);
+    return list;
 }
 
 static void tombstones_go_with_their_subjects(void **state) {
     (void)state;
     lake_write(TABLE_CREATE, "(SELECT i AS id, i AS v FROM range(10) r(i))");
-    tombstone_two_and_four();
+    tombstone("2", "4");
     assert_rows("0=0 1=1 3=3 5=5 6=6 7=7 8=8 9=9");
+    const struct str handle = table_tombstone_handle(&tombstones()->items[1], &world.arena);
     assert_int_equal(look("id", "4").tombstones, 1);
     struct erase_history h = erase_key("id", "4");
     assert_int_equal(h.tombstones, 1);
+    assert_str(h.handles[0], handle.ptr);
     assert_int_equal(h.rows, 1);
     assert_rows("0=0 1=1 3=3 5=5 6=6 7=7 8=8 9=9");
     assert_true(str_find(delete_file_name(), STR("/data/tombstones-")) >= 0);
-    struct catalog_dataset d = lake_dataset();
-    DEFER(json_decrefp) json_t *list = NULL;
-    OK(catalog_content_get(world.catalog, &d.tombstones.content, &list, &err));
-    assert_int_equal(json_array_size(json_object_get(list, "items")), 1);
-    struct str value;
-    assert_true(json_get_str(json_array_get(json_object_get(list, "items"), 0), "value", &value));
-    assert_str(value, "2");
-    assert_str(d.tombstones.column, "id");
-    assert_int_equal(d.tombstones.count, 1);
+    assert_int_equal(tombstones()->count, 1);
+    assert_str(tombstones()->items[0].value, "2");
+    assert_str(tombstones()->column, "id");
     assert_int_equal(world_files(&world, "primary/_catalog/content"), 1);
+    assert_sound();
     // And with the last of them the list.
     h = erase_key("id", "2");
-    d = lake_dataset();
     assert_int_equal(h.tombstones, 1);
-    assert_int_equal(d.tombstones.count, 0);
-    assert_int_equal(d.tombstones.content.object.len, 0);
+    assert_int_equal(tombstones()->count, 0);
     assert_int_equal(world_files(&world, "primary/_catalog/content"), 0);
+    assert_rows("0=0 1=1 3=3 5=5 6=6 7=7 8=8 9=9");
     assert_sound();
 }
 
 static void tombstones_of_others_stay(void **state) {
     (void)state;
     lake_write(TABLE_CREATE, "(SELECT i AS id, i AS v FROM range(10) r(i))");
-    tombstone_two_and_four();
-    const struct erase_history h = erase_key("id", "3");
-    assert_int_equal(h.tombstones, 0);
-    const struct catalog_dataset d = lake_dataset();
-    assert_int_equal(d.tombstones.count, 2);
-    assert_str(d.tombstones.content.object, arena_cstr(&world.arena, tombstones.content.object));
-    assert_rows("0=0 1=1 5=5 6=6 7=7 8=8 9=9");
+    tombstone("2", "4");
+    lake_delta(TABLE_DELTA_DELETE, "(VALUES (9)) t(id)");
+    assert_int_equal(erase_key("id", "3").tombstones, 0);
+    assert_int_equal(tombstones()->count, 2);
+    assert_rows("0=0 1=1 5=5 6=6 7=7 8=8");
+    const struct table_key keys[] = {{STR("2"), true}};
+    const struct table_tombstone r = {.dataset = STR("d"),
+                                      .keys = keys,
+                                      .key_count = 1,
+                                      .who = world_author,
+                                      .session = world.session};
+    struct table_tombstoned done;
+    OK(table_tombstone_undo(world.tables, &r, &world.arena, &done, &err));
+    assert_rows("0=0 1=1 2=2 5=5 6=6 7=7 8=8");
     assert_sound();
 }
 
-// A tombstone goes even if its rows went before, as by a compaction.
+static struct catalog_tombstones lonely;
+
+static enum err_code prepare_lonely(struct table_commit *c, struct table_edit *e,
+                                    struct err *error) {
+    (void)c;
+    (void)error;
+    e->tombstones = &lonely;
+    return ERR_OK;
+}
+
+// As after a compaction that was stopped before it took them off the list.
 static void tombstones_without_rows_go_too(void **state) {
     (void)state;
-    lake_write(TABLE_CREATE, "(SELECT i AS id, i AS v FROM range(10) r(i) WHERE i NOT IN (2, 4))");
-    tombstone_two_and_four();
+    const struct table_tombstone_item item = {
+        .value = STR("4"),
+        .integer = true,
+        .key = STR("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")};
+    const struct table_tombstone_list list = {
+        .column = STR("id"), .field_id = 1, .items = &item, .count = 1};
+    lake_write(TABLE_CREATE, "(VALUES (1, 10::BIGINT)) t(id, v)");
+    OK(table_tombstone_list_put(world.tables, &list, &world.arena, &lonely, &err));
+    past_commit(prepare_lonely, NULL);
+    assert_int_equal(tombstones()->count, 1);
     const struct erase_history h = erase_key("id", "4");
     assert_int_equal(h.tombstones, 1);
     assert_int_equal(h.rows, 0);
-    assert_int_equal(lake_dataset().tombstones.count, 1);
+    assert_int_equal(h.snapshots_changed, 0);
+    assert_int_equal(tombstones()->count, 0);
+    assert_rows("1=10");
     assert_sound();
 }
 

@@ -38,6 +38,7 @@ struct erase_history {
     int64_t bytes_read, bytes_written; // of data files
     int64_t keys_found;                // of the subjects' keys
     int64_t tombstones;                // that went with them
+    struct str *handles;               // of these, as the log names their subjects; in the arena
     struct erase_object *removed;      // in the arena; nothing leads to them after the commit
     size_t removed_count;
 };

@@ -111,3 +111,8 @@ table_tombstone_find(const struct table_tombstone_list *list,
                      struct str value); // in canonical form; NULL: it is not there
 // The name by which the log knows the subject of an item: 32 hex digits.
 struct str table_tombstone_handle(const struct table_tombstone_item *item, struct arena *a);
+// Writes the items as a new list object, for an edit's tombstones; none: *ret is empty.
+MUST_CHECK enum err_code table_tombstone_list_put(struct tables *t,
+                                                  const struct table_tombstone_list *list,
+                                                  struct arena *a, struct catalog_tombstones *ret,
+                                                  struct err *err);

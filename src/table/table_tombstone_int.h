@@ -5,11 +5,6 @@
 #include "table/table_keys.h"
 #include "table/table_tombstone.h"
 
-// Writes the items as a list object; none: *ret is empty.
-MUST_CHECK enum err_code table_tombstone_list_put(struct tables *t,
-                                                  const struct table_tombstone_list *list,
-                                                  struct arena *a, struct catalog_tombstones *ret,
-                                                  struct err *err);
 // The column that tombstones are for in a schema, also an older one: by id, else by name. NULL: it
 // has none.
 const struct ice_field *table_tombstone_field(const struct catalog_tombstones *t,

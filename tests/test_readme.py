@@ -112,7 +112,7 @@ def test_the_tour_shows_what_it_says(tour):
     counties = printed(tour, "JOIN zipcodes")
     assert all(city in counties for city in ("Denver", "Boise", "Boston"))
     assert re.search(r"\b4\b", printed(tour, "AS now")) and re.search(r"\b3\b", printed(tour, "AS before"))
-    assert "visits" in printed(tour, "journal show") and "good" in printed(tour, "journal verify")
+    assert "visits" in printed(tour, "tarn journal") and "good" in printed(tour, "journal verify")
 
 
 def test_the_files_that_the_tour_makes_are_right(tour):

@@ -504,6 +504,27 @@ def test_system_tombstones_is_a_table(t):
     assert t.value("SELECT count(*) FROM system.tombstones WHERE dataset = 'no such'") == 0
 
 
+# No value of a person in the log
+
+def test_a_refused_attempt_leaves_no_key_in_the_journal(tarn):
+    """Wherever it stood, and whether or not somebody has looked at the keys when it is refused."""
+    tarn.ingest("people", people(0, 10))
+    path, why = DATASET + "people/tombstone", "for P-00005"
+    body = {"row_key_column": "id", "row_key_values": ["P-00005"]}
+    for at, params, json_body in (
+            (path, {}, {**body, "reason": why}), (path, {}, {**body, "actor": why}), (path, {"reason": why}, body),
+            (path, {"reason": why}, {**body, "row_key_column": "P-00005"}), (path, {"reason": why}, ["no object"]),
+            (path, {"reason": why, "raeson": "x"}, body), (path + "/undo", {"reason": why}, body),
+            (path + "/undo", {}, {"row_key_values": ["P-00005"], "reason": why})):
+        refused(tarn.post(at, json=json_body, params=params), 400)
+    notes = wait_until(lambda: (found := ok(tarn.get("/journal?outcome=refused"))["entries"]) and len(found) >= 8 and found)
+    assert {(n["action"], n["target"], n["outcome"]) for n in notes} == {
+        ("dataset.tombstone", "dataset:people", "invalid_argument"),
+        ("dataset.tombstone_undo", "dataset:people", "invalid_argument")}
+    for name, data in stored(tarn, "_catalog"):
+        assert b"P-0000" not in data, name
+
+
 # Several servers, restarts, kills
 
 def test_a_restart_changes_nothing(tmp_path):

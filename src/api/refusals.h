@@ -6,8 +6,9 @@
 // the minute's end. What finds the queue full is dropped, and counted in /metrics.
 //
 // A note holds no value of a request but the name of what it was about and the reason that was
-// given for it. Of an address it holds a hash under a key that goes with the process: notes of one
-// run of the server can be told to be about the same one.
+// given for it (of requests that name subjects, not even that). Of an address it holds a hash under
+// a key that goes with the process: notes of one run of the server can be told to be about the same
+// one.
 //
 // Threads: any.
 #pragma once

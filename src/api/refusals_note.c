@@ -42,6 +42,12 @@ static struct str target_of(const struct call *c) {
                         STR_ARG(may_be_told(target, name) ? name : STR("?")));
 }
 
+// Of a request that names subjects, the reason stays out: nobody has looked yet whether it names
+// one of them too.
+static struct str reason_of(const struct call *c) {
+    return str_is(str_from(c->route->tag), "erasure") ? STR_NONE : c->reason;
+}
+
 bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret) {
     if (c->token.principal.len == 0 || (c->action.len == 0 && why != ERR_DENIED)) {
         return false;
@@ -49,7 +55,7 @@ bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret) {
     *ret = (struct refusal){.actor = c->token.principal,
                             .action = c->action.len != 0 ? c->action : STR("read"),
                             .target = target_of(c),
-                            .reason = c->reason,
+                            .reason = reason_of(c),
                             .why = why};
     return true;
 }

@@ -92,7 +92,6 @@ static enum err_code read_request(struct call *c, const json_t *body, struct ask
     TRY(read_text(body, "row_key_column", &ret->column, err));
     TRY(read_text(body, "actor", &ret->on_behalf_of, err));
     TRY(read_text(body, "reason", &ret->who.reason, err));
-    c->reason = ret->who.reason.len > 0 ? arena_str(c->arena, ret->who.reason) : c->reason;
     TRY(read_time(body, "purge_not_before", &ret->purge_not_before_us, err));
     TRY(read_time(body, "purge_by", &ret->purge_by_us, err));
     ret->dataset = c->param;

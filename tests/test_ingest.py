@@ -316,7 +316,8 @@ def test_unknown_rejects_are_404(t):
 def test_the_answer_says_what_was_made(t, name):
     answer = t.ingest(name, CSV, filename="people.csv")
     assert set(answer) == {"dataset", "format", "rows", "bytes", "files", "total_rows", "schema", "fingerprint",
-                           "snapshot", "bucket", "duration_ms", "unchanged", "replayed", "rejected"}
+                           "snapshot", "bucket", "duration_ms", "unchanged", "replayed", "rows_suppressed",
+                           "rejected"}
     assert answer["dataset"] == name and answer["bucket"] == "primary" and answer["rows"] == answer["total_rows"] == 3
     assert re.fullmatch("[0-9a-f]{64}", answer["fingerprint"]) and answer["unchanged"] is False
     assert [f["id"] for f in answer["schema"]] == [1, 2, 3]

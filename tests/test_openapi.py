@@ -98,6 +98,7 @@ def use_every_route(call):
     call("showDataset", "cities")
     call("alterColumns", "other", json={"changes": [{"op": "add", "name": "b", "type": "VARCHAR"}], "reason": "wider"})
     call("renameDataset", "other", json={"to": "another"}, params={"reason": "better"})
+    call("listSuppressions")
     call("dropDataset", "another", params={"reason": "done with it"})
 
     for accept in ("application/json", "text/csv", "text/tab-separated-values", "application/x-ndjson",
@@ -149,7 +150,7 @@ def use_every_route(call):
 
 
 # Operations that need a moment that is hard to meet: what they answer to a client that comes too late is looked at.
-TOO_LATE = {"stopJob": "01AAAAAAAAAAAAAAAAAAAAAAAA"}
+TOO_LATE = {"stopJob": "01AAAAAAAAAAAAAAAAAAAAAAAA", "removeSuppression": "nothing"}
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,8 @@ enum err_code catalog_show(struct call *c, struct err *err);
 enum err_code catalog_drop(struct call *c, struct err *err);
 enum err_code catalog_rename(struct call *c, struct err *err);
 enum err_code catalog_columns(struct call *c, struct err *err);
+enum err_code suppressions_list(struct call *c, struct err *err);
+enum err_code suppressions_remove(struct call *c, struct err *err);
 enum err_code ingest_file_begin(struct call *c, struct err *err);
 enum err_code ingest_file(struct call *c, struct err *err);
 enum err_code ingest_delta_begin(struct call *c, struct err *err);

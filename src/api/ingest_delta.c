@@ -117,11 +117,13 @@ static void answer(struct call *c, const struct ingest_delta *d,
         json_object_set_new(j, "deleted", json_integer(rows->matched));
         json_object_set_new(j, "not_found", json_integer(rows->rows - rows->matched));
     } else {
-        json_object_set_new(j, "inserted", json_integer(rows->rows - rows->matched));
+        json_object_set_new(j, "inserted",
+                            json_integer(rows->rows - rows->matched - rows->suppressed));
         json_object_set_new(j, "updated", json_integer(rows->matched));
     }
     json_object_set_new(j, "snapshot",
                         done->snapshot_id != 0 ? json_integer(done->snapshot_id) : json_null());
+    json_object_set_new(j, "rows_suppressed", json_integer(rows->suppressed));
     json_object_set_new(j, "replayed", json_boolean(done->replayed));
     json_object_set_new(j, "duration_ms", json_integer(done->duration_us / 1000));
     api_json_tree(c, 200, j);
@@ -161,7 +163,8 @@ static enum err_code evolve(struct call *c, const struct ingest_delta *d, struct
                                      .rows = result.change,
                                      .duration_us = result.duration_us};
     if (r.change == INGEST_WRITE) {
-        done.rows.rows = result.written.rows;
+        done.rows.rows = result.written.rows + result.written.suppressed;
+        done.rows.suppressed = result.written.suppressed;
     }
     answer(c, d, &done);
     return ERR_OK;

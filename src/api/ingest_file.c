@@ -283,6 +283,7 @@ static json_t *ingested_json(const struct ingest_result *r, bool change, struct 
     json_object_set_new(j, "duration_ms", json_integer(r->duration_us / 1000));
     json_object_set_new(j, "unchanged", json_boolean(w->unchanged));
     json_object_set_new(j, "replayed", json_boolean(r->replayed));
+    json_object_set_new(j, "rows_suppressed", json_integer(w->suppressed));
     json_object_set_new(j, "rejected", rejected_json(r, a));
     if (change) {
         json_t *changed = json_object();

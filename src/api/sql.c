@@ -203,7 +203,8 @@ static void frame_change(struct answer *an, struct buf *out) {
     json_quote(out, change->statement);
     buf_add_cstr(out, ",\"dataset\":");
     json_quote(out, change->dataset);
-    buf_printf(out, ",\"rows_affected\":%lld,\"snapshot\":", (long long)change->rows);
+    buf_printf(out, ",\"rows_affected\":%lld,\"rows_suppressed\":%lld,\"snapshot\":",
+               (long long)change->rows, (long long)change->suppressed);
     if (change->snapshot_id != 0) {
         buf_printf(out, "%lld", (long long)change->snapshot_id);
     } else {

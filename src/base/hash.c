@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -64,6 +66,46 @@ void sha256_stream_free(struct sha256_stream *h) {
         EVP_MD_CTX_free(h->ctx);
         free(h);
     }
+}
+
+struct hmac {
+    EVP_MAC_CTX *ctx;
+};
+
+struct hmac *hmac_new(struct str key) {
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    struct hmac *h = xmalloc(sizeof(*h));
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    CHECK(mac != NULL);
+    h->ctx = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
+    CHECK(h->ctx != NULL && EVP_MAC_init(h->ctx, data_of(key), key.len, params) == 1);
+    return h;
+}
+
+struct sha256 hmac_of(struct hmac *h, struct str data) {
+    struct sha256 ret;
+    size_t len = 0;
+    CHECK(EVP_MAC_init(h->ctx, NULL, 0, NULL) == 1); // with the key that it has
+    CHECK(EVP_MAC_update(h->ctx, data_of(data), data.len) == 1);
+    CHECK(EVP_MAC_final(h->ctx, ret.bytes, &len, sizeof(ret.bytes)) == 1);
+    CHECK(len == sizeof(ret.bytes));
+    return ret;
+}
+
+void hmac_free(struct hmac *h) {
+    if (h) {
+        EVP_MAC_CTX_free(h->ctx);
+        free(h);
+    }
+}
+
+void hmac_freep(struct hmac **h) {
+    hmac_free(*h);
 }
 
 struct str hex_sha256(struct sha256 h, struct arena *a) {

@@ -21,6 +21,13 @@ void sha256_stream_add(struct sha256_stream *h, const void *data, size_t len);
 struct sha256 sha256_stream_end(struct sha256_stream *h);
 void sha256_stream_free(struct sha256_stream *h); // takes NULL
 
+// HMAC-SHA-256 of many texts under one key, which is taken in once. For one thread at a time.
+struct hmac;
+struct hmac *hmac_new(struct str key);
+struct sha256 hmac_of(struct hmac *h, struct str data);
+void hmac_free(struct hmac *h); // takes NULL
+void hmac_freep(struct hmac **h);
+
 #define HEX_SHA256_LEN 64
 struct str hex_sha256(struct sha256 h, struct arena *a); // 64 lower-case digits
 struct str hex_bytes(const void *data, size_t len, struct arena *a);

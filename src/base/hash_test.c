@@ -42,6 +42,22 @@ static void hmac_gives_the_published_digests(void **state) {
                "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+static void a_key_taken_in_once_gives_the_same(void **state) {
+    (void)state;
+    DEFER(hmac_freep) struct hmac *h = hmac_new(STR("Jefe"));
+    for (int i = 0; i < 3; i++) {
+        assert_hex(hmac_of(h, STR("what do ya want for nothing?")),
+                   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        const struct sha256 empty = hmac_sha256(STR("Jefe"), STR_NONE);
+        const struct sha256 other = hmac_of(h, STR_NONE);
+        assert_memory_equal(other.bytes, empty.bytes, sizeof(empty.bytes));
+    }
+    DEFER(hmac_freep) struct hmac *none = hmac_new(STR_NONE);
+    assert_hex(hmac_of(none, STR_NONE),
+               "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    hmac_free(NULL);
+}
+
 static void a_stream_gives_the_digest_of_the_whole(void **state) {
     (void)state;
     struct sha256_stream *h = sha256_stream_new();
@@ -160,6 +176,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_published_digests),
         cmocka_unit_test(hmac_gives_the_published_digests),
+        cmocka_unit_test(a_key_taken_in_once_gives_the_same),
         cmocka_unit_test(a_stream_gives_the_digest_of_the_whole),
         cmocka_unit_test(hex_reads_back_and_refuses_the_rest),
         cmocka_unit_test(secrets_are_equal_or_not),

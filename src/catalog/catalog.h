@@ -49,6 +49,7 @@ struct catalog_dataset {
     struct str metadata; // object name of the current Iceberg metadata
     struct str fingerprint;
     struct str source_sha256; // of the file that created it, hex; empty: not from one file
+    struct str source_lists;  // suppression lists that kept rows of that file out; empty: none did
     int64_t rows, bytes, files;
     int64_t snapshot_id;
     int64_t created_us, updated_us;
@@ -94,6 +95,13 @@ struct txlog *catalog_log(struct catalog *c);
 MUST_CHECK enum err_code catalog_bucket_find(struct catalog *c, struct str name,
                                              const struct catalog_bucket **ret, struct err *err);
 
+// For the floors above that have entities of their own. One change of a transaction, as a new
+// reference: expect 0: it must not exist; value is taken over, NULL deletes. And a transaction of
+// such changes (array, taken over).
+json_t *catalog_change(struct str entity, uint64_t expect, json_t *value);
+MUST_CHECK enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who,
+                                        struct str target, json_t *changes, struct txn_outcome *ret,
+                                        struct err *err);
 // Notes in the journal that something was done which changes nothing in the catalog, such as the
 // removal of objects that nothing led to.
 MUST_CHECK enum err_code catalog_note_done(struct catalog *c, const struct catalog_author *who,

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "catalog/catalog_content.h"
 #include "catalog/catalog_int.h"
+#include "catalog/catalog_suppression.h"
 
 static struct str dataset_key(struct str name, struct arena *a) {
     return arena_printf(a, "dataset:" STR_FMT, STR_ARG(name));
@@ -37,6 +38,9 @@ static json_t *dataset_json(const struct catalog_dataset *d) {
     json_object_set_new(j, "snapshot_id", json_integer(d->snapshot_id));
     json_object_set_new(j, "created_us", json_integer(d->created_us));
     json_object_set_new(j, "updated_us", json_integer(d->updated_us));
+    if (d->source_lists.len > 0) {
+        json_object_set_new(j, "source_lists", json_new_str(d->source_lists));
+    }
     if (d->tombstones.count > 0) {
         json_object_set_new(j, "tombstones", tombstones_json(&d->tombstones));
     }
@@ -73,6 +77,7 @@ static struct catalog_dataset dataset_of(struct str name, uint64_t version, cons
         .metadata = member(j, "metadata", a),
         .fingerprint = member(j, "fingerprint", a),
         .source_sha256 = member(j, "source_sha256", a),
+        .source_lists = member(j, "source_lists", a),
         .rows = number(j, "rows"),
         .bytes = number(j, "bytes"),
         .files = number(j, "files"),
@@ -198,6 +203,7 @@ enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dat
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
     json_array_append_new(changes, catalog_change(dataset_key(to, &a), 0, dataset_json(d)));
+    catalog_suppression_dataset_renamed(c, d->name, to, changes);
     struct txn_outcome outcome;
     DEFER(json_decrefp) json_t *details = catalog_details(who);
     json_object_set_new(details, "was", json_new_str(d->name));

@@ -56,14 +56,8 @@ struct catalog {
 #define ROLE_PREFIX STR("role:")
 #define IDEMPOTENCY_PREFIX STR("idempotency:")
 
-// One change of a transaction, as a new reference. value is taken over; NULL deletes.
-json_t *catalog_change(struct str entity, uint64_t expect, json_t *value);
 // The author's details, or none yet, to be added to: a new reference.
 json_t *catalog_details(const struct catalog_author *who);
-// One transaction of these changes (array, taken over).
-MUST_CHECK enum err_code catalog_commit(struct catalog *c, const struct catalog_author *who,
-                                        struct str target, json_t *changes, struct txn_outcome *ret,
-                                        struct err *err);
 
 // Position of name in the list, or where it belongs. True when it is there.
 bool name_list_find(const struct name_list *l, struct str name, size_t *ret);

@@ -4,6 +4,8 @@
 // prints its message, unless it is empty because the command has said it itself.
 #pragma once
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/args.h"
@@ -44,5 +46,7 @@ struct str cli_dataset_name(struct str path, struct arena *a);
 // takes it.
 MUST_CHECK enum err_code cli_time(const struct args *a, const char *option, struct str *ret,
                                   struct err *err);
+// Tells on standard error how many rows the suppression list kept out, if any.
+void cli_say_suppressed(int64_t rows);
 // The line of a statement with a caret under the byte at position, for standard error.
 void cli_caret(struct str sql, int64_t position, struct buf *out);

@@ -198,6 +198,13 @@ static void say_rejected(const json_t *answer) {
     }
 }
 
+void cli_say_suppressed(int64_t rows) {
+    if (rows > 0) {
+        fprintf(stderr, "tarn: %" PRId64 " row%s kept out by the suppression list\n", rows,
+                rows == 1 ? "" : "s");
+    }
+}
+
 static enum err_code say_done(const struct args *a, const struct upload *u, const json_t *answer,
                               struct err *err) {
     DEFER(buf_release) struct buf out = BUF(1 << 20);
@@ -261,6 +268,7 @@ static enum err_code ingest_one(const struct args *a, struct client *c, const ch
     TRY(json_parse_stored(buf_str(&answer.body), "the server's answer", &json, err));
     TRY(say_done(a, &u, json, err));
     say_rejected(json);
+    cli_say_suppressed(member_i64(json, "rows_suppressed"));
     return ERR_OK;
 }
 

@@ -297,6 +297,9 @@ static enum err_code show(const struct args *a, const char *format, struct str a
         fprintf(stderr, "(" STR_FMT " %s, " STR_FMT " ms)\n", STR_ARG(count),
                 str_is(count, "1") ? "row" : "rows", STR_ARG(elapsed));
     }
+    int64_t suppressed = 0;
+    (void)str_to_i64(member(answer, "rows_suppressed"), &suppressed);
+    cli_say_suppressed(suppressed);
     say_truncated(str_is(member(answer, "truncated"), "true"));
     return ERR_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "table/table_suppress.h"
 
 #define ARENA_BYTES (256 << 20)
 // Folders in the spool folder.
@@ -320,6 +321,7 @@ static json_t *idempotency_changes(void *ctx, const struct table_delta_done *don
     json_object_set_new(outcome, "rows", json_integer(done->batches[0].rows));
     json_object_set_new(outcome, "matched", json_integer(done->batches[0].matched));
     json_object_set_new(outcome, "added", json_integer(done->added));
+    json_object_set_new(outcome, "suppressed", json_integer(done->suppressed));
     json_t *changes = json_array();
     const struct catalog_idempotency i = idempotency(u, outcome);
     catalog_idempotency_changes(tables_catalog(u->ingest->tables), &i, changes);
@@ -352,6 +354,8 @@ static enum err_code replay(struct ingest_upload *u, struct str file_sha256, str
     (void)json_get_i64(outcome, "rows", &u->changed.rows);
     (void)json_get_i64(outcome, "matched", &u->changed.matched);
     (void)json_get_i64(outcome, "added", &ret->written.rows);
+    (void)json_get_i64(outcome, "suppressed", &ret->written.suppressed);
+    u->changed.suppressed = ret->written.suppressed;
     return ERR_OK;
 }
 
@@ -378,8 +382,10 @@ static enum err_code change_rows(struct ingest_upload *u, struct str source, str
     struct table_delta_done done;
     TRY(table_delta(u->ingest->tables, &d, a, &done, err));
     u->changed = done.batches[0];
-    *ret =
-        (struct table_written){.dataset = done.dataset, .schema = done.schema, .rows = done.added};
+    *ret = (struct table_written){.dataset = done.dataset,
+                                  .schema = done.schema,
+                                  .rows = done.added,
+                                  .suppressed = done.suppressed};
     return ERR_OK;
 }
 
@@ -420,12 +426,7 @@ static enum err_code same_file(struct ingest_upload *u, struct str sha256, struc
         *err = missing;
         return code;
     }
-    if (!str_eq(pin.dataset.source_sha256, sha256)) {
-        return err_set(err, ERR_EXISTS,
-                       "there is a dataset \"" STR_FMT "\" already, made from another file "
-                       "(mode=append adds to it, mode=replace puts this in its place)",
-                       STR_ARG(pin.dataset.name));
-    }
+    TRY(table_suppress_same_file(u->ingest->tables, &pin.dataset, sha256, err));
     *ret_same = true;
     ret->written =
         (struct table_written){.dataset = pin.dataset, .schema = pin.schema, .unchanged = true};
@@ -587,8 +588,8 @@ static void fill_result(struct ingest_upload *u, struct arena *a, struct ingest_
     ret->rejects_id = arena_str(a, u->rejects_id);
     // The result outlives the upload, in whose arena the texts of the request stand.
     struct catalog_dataset *d = &ret->written.dataset;
-    struct str *texts[] = {&d->name,     &d->id,          &d->bucket,       &d->dir,
-                           &d->metadata, &d->fingerprint, &d->source_sha256};
+    struct str *texts[] = {&d->name,     &d->id,          &d->bucket,        &d->dir,
+                           &d->metadata, &d->fingerprint, &d->source_sha256, &d->source_lists};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         *texts[i] = arena_str(a, *texts[i]);
     }

@@ -242,6 +242,7 @@ static json_t *outcome_json(const struct ingest_delta_done *done) {
     json_object_set_new(j, "snapshot_id", json_integer(done->snapshot_id));
     json_object_set_new(j, "rows", json_integer(done->rows.rows));
     json_object_set_new(j, "matched", json_integer(done->rows.matched));
+    json_object_set_new(j, "suppressed", json_integer(done->rows.suppressed));
     return j;
 }
 
@@ -327,6 +328,7 @@ static enum err_code replay(struct ingest *i, const struct ingest_delta *d,
         (void)json_get_i64(outcome, "snapshot_id", &ret->snapshot_id);
         (void)json_get_i64(outcome, "rows", &ret->rows.rows);
         (void)json_get_i64(outcome, "matched", &ret->rows.matched);
+        (void)json_get_i64(outcome, "suppressed", &ret->rows.suppressed);
         *ret_done = true;
     }
     return ERR_OK;

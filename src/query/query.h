@@ -82,6 +82,7 @@ struct query_change {
     struct str statement; // "insert", "update", "delete", "create", "drop", "alter"
     struct str dataset;
     int64_t rows;        // that came, were changed or went
+    int64_t suppressed;  // that were kept out (table_suppress.h)
     int64_t snapshot_id; // 0: none was made
     bool replayed;       // it was done by an earlier request with this key
 };

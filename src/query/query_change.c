@@ -82,7 +82,9 @@ static enum err_code replay(struct change *c, struct err *err) {
     if (outcome != NULL) {
         (void)json_get_i64(outcome, "rows", &rows);
         (void)json_get_i64(outcome, "snapshot_id", &snapshot_id);
-        done(c, c->target, rows, snapshot_id)->replayed = true;
+        struct query_change *change = done(c, c->target, rows, snapshot_id);
+        change->replayed = true;
+        (void)json_get_i64(outcome, "suppressed", &change->suppressed);
     }
     return ERR_OK;
 }
@@ -96,6 +98,7 @@ static json_t *keep_outcome(void *ctx, const struct table_delta_done *d) {
     }
     json_object_set_new(outcome, "rows", json_integer(removes ? d->removed : d->added));
     json_object_set_new(outcome, "snapshot_id", json_integer(d->snapshot_id));
+    json_object_set_new(outcome, "suppressed", json_integer(d->suppressed));
     const struct catalog_idempotency i = idempotency(c, outcome);
     json_t *changes = json_array();
     catalog_idempotency_changes(tables_catalog(c->query->service->tables), &i, changes);
@@ -467,8 +470,9 @@ static enum err_code change_rows(struct change *c, struct err *err) {
         hide_own(c, err);
         return code;
     }
-    (void)done(c, end.dataset.name, c->guard->kind == GUARD_DELETE ? end.removed : end.added,
-               end.snapshot_id);
+    done(c, end.dataset.name, c->guard->kind == GUARD_DELETE ? end.removed : end.added,
+         end.snapshot_id)
+        ->suppressed = end.suppressed;
     return ERR_OK;
 }
 
@@ -508,7 +512,8 @@ static enum err_code create_once(struct change *c, const struct catalog_dataset 
         query_locate_error(c->query, err);
         return code;
     }
-    (void)done(c, written.dataset.name, written.rows, written.dataset.snapshot_id);
+    done(c, written.dataset.name, written.rows, written.dataset.snapshot_id)->suppressed =
+        written.suppressed;
     return ERR_OK;
 }
 

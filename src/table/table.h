@@ -10,12 +10,6 @@
 // Threads: any; a session that is passed in is used by the caller's thread.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
 #include "base/threads.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
@@ -128,6 +122,7 @@ struct table_written {
     struct catalog_dataset dataset; // as it is now
     const struct ice_schema *schema;
     int64_t rows, bytes, files; // that were added
+    int64_t suppressed;         // rows that were kept out (table_suppress.h)
     bool unchanged, created;    // the same file was there already; there was no such dataset
 };
 
@@ -145,14 +140,16 @@ struct table_change_sql {
 };
 // What became of one caller's rows.
 struct table_delta_batch {
-    int64_t rows;    // that were sent
-    int64_t matched; // of them, by key, there already
+    int64_t rows;       // that were sent
+    int64_t matched;    // of them, by key, there already
+    int64_t suppressed; // of them, kept out (table_suppress.h)
 };
 struct table_delta_done {
     struct catalog_dataset dataset; // as it is now
     const struct ice_schema *schema;
     int64_t snapshot_id;               // 0: nothing had to change
     int64_t added, removed;            // rows
+    int64_t suppressed;                // rows that were kept out
     struct table_delta_batch *batches; // one for each, at least one
 };
 

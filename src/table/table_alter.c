@@ -2,6 +2,7 @@
 
 #include "table/table_alter.h"
 
+#include "catalog/catalog_suppression.h"
 #include "table/table_commit.h"
 #include "table/table_types.h"
 
@@ -203,6 +204,22 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     return ERR_OK;
 }
 
+// Suppression lists of a column hold for its new name too.
+static json_t *extras(struct table_commit *c) {
+    const struct table_alter *r = ((const struct alter *)c->ctx)->request;
+    json_t *changes = json_array();
+    size_t count = 0;
+    struct catalog_column_renamed *renamed = arena_array(c->arena, r->count, sizeof(*renamed));
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->changes[i].op == TABLE_COLUMN_RENAME) {
+            renamed[count++] =
+                (struct catalog_column_renamed){r->changes[i].name, r->changes[i].to};
+        }
+    }
+    catalog_suppression_columns_renamed(c->tables->catalog, c->dataset, renamed, count, changes);
+    return changes;
+}
+
 enum err_code table_alter(struct tables *t, const struct table_alter *r, struct arena *a,
                           struct table_altered *ret, struct err *err) {
     struct catalog_dataset found;
@@ -213,6 +230,7 @@ enum err_code table_alter(struct tables *t, const struct table_alter *r, struct 
                              .dataset_id = found.id,
                              .who = r->who,
                              .prepare = prepare,
+                             .extras = extras,
                              .ctx = &alter,
                              .arena = a};
     LOCKED(table_write_lock(t, found.name));

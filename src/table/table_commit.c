@@ -266,9 +266,11 @@ static enum err_code settle_dataset(struct table_commit *c, const struct attempt
     }
     if (at->edit.forgets_source) {
         d->source_sha256 = STR_NONE;
+        d->source_lists = STR_NONE;
     }
     if (at->edit.removes_all || c->base.metadata == NULL) {
         d->source_sha256 = c->source_sha256;
+        d->source_lists = c->source_lists;
     }
     if (c->base.metadata == NULL) {
         d->name = c->dataset;

@@ -51,6 +51,7 @@ struct table_commit {
     bool creates;               // a missing dataset is made: base.metadata is NULL then
     struct catalog_author who;
     struct str source_sha256; // noted with the dataset where the edit removes all or it is new
+    struct str source_lists;  // with it: suppression lists that kept rows of that file out
     enum err_code (*prepare)(struct table_commit *c, struct table_edit *e, struct err *err);
     // Further changes of the catalog's transaction: an array, as a new reference. May be NULL, and
     // may give NULL. The snapshot is known by then.

@@ -9,6 +9,7 @@
 
 #include "base/threads.h"
 #include "table/table_commit.h"
+#include "table/table_suppress.h"
 #include "table/table_types.h"
 
 #define EXACT_KEYS_MAX 64 // so few keys are looked up by value, more by their range
@@ -22,9 +23,11 @@ struct delta {
     const struct ice_metadata *seen; // that the target is made for
     struct str dataset_id;
     struct table_target target;
-    const struct ice_field **keys; // of target.schema
-    int64_t rows;                  // of tarn_delta
-    int64_t sent;                  // before rows with one key were settled
+    const struct ice_field **keys;     // of target.schema
+    int64_t rows;                      // of tarn_delta
+    int64_t sent;                      // before any were taken out
+    int64_t suppressed;                // that were kept out
+    struct table_suppress_lists lists; // that kept them out
     struct table_staged staged;
     struct table_entries entries;
     struct table_fold fold; // of the attempt
@@ -167,12 +170,12 @@ static enum err_code take_rows(struct delta *d, struct err *err) {
                err);
 }
 
-static enum err_code count_batches(struct delta *d, struct err *err) {
+// Rows of each caller that tarn_delta has: *ret in the arena.
+static enum err_code batch_counts(struct delta *d, int64_t **ret, struct err *err) {
     DEFER(rows_closep) struct rows *rows = NULL;
     const struct vec_chunk *chunk = NULL;
     const size_t count = MAX(d->request->batch_count, 1);
-    d->batches = arena_array(d->arena, count, sizeof(*d->batches));
-    d->rows = 0;
+    *ret = arena_array(d->arena, count, sizeof(**ret));
     TRY(session_query(d->request->session,
                       STR("SELECT tarn_batch, count(*) FROM tarn_delta GROUP BY tarn_batch"), &rows,
                       err));
@@ -181,11 +184,56 @@ static enum err_code count_batches(struct delta *d, struct err *err) {
         for (size_t i = 0; chunk != NULL && i < chunk->rows; i++) {
             const int32_t batch = ((const int32_t *)chunk->columns[0].data)[i];
             CHECK(batch >= 0 && (size_t)batch < count);
-            d->batches[batch].rows = ((const int64_t *)chunk->columns[1].data)[i];
-            d->rows += d->batches[batch].rows;
+            (*ret)[batch] = ((const int64_t *)chunk->columns[1].data)[i];
         }
     } while (chunk != NULL);
+    return ERR_OK;
+}
+
+static enum err_code count_batches(struct delta *d, struct err *err) {
+    const size_t count = MAX(d->request->batch_count, 1);
+    int64_t *rows;
+    TRY(batch_counts(d, &rows, err));
+    d->batches = arena_array(d->arena, count, sizeof(*d->batches));
+    d->rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        d->batches[i].rows = rows[i];
+        d->rows += rows[i];
+    }
     d->sent = d->rows;
+    d->suppressed = 0;
+    return ERR_OK;
+}
+
+// Takes the rows of suppression lists out of those that come.
+static enum err_code suppress(struct delta *d, struct err *err) {
+    const size_t count = MAX(d->request->batch_count, 1);
+    const struct table_suppress_work work = {.tables = d->tables,
+                                             .session = d->request->session,
+                                             .lists = &d->lists,
+                                             .schema = d->target.schema,
+                                             .arena = d->arena};
+    int64_t gone;
+    int64_t *before;
+    int64_t *after;
+    if (d->request->mode == TABLE_DELTA_DELETE) {
+        return ERR_OK;
+    }
+    TRY(table_suppress_load(d->tables, d->write.dataset, d->arena, &d->lists, err));
+    if (d->lists.count == 0 || d->rows == 0) {
+        return ERR_OK;
+    }
+    TRY(batch_counts(d, &before, err));
+    TRY(table_suppress_delta(&work, d->sent, &gone, err));
+    if (gone == 0) {
+        return ERR_OK;
+    }
+    TRY(batch_counts(d, &after, err));
+    for (size_t i = 0; i < count; i++) {
+        d->batches[i].suppressed += before[i] - after[i];
+    }
+    d->rows -= gone;
+    d->suppressed += gone;
     return ERR_OK;
 }
 
@@ -314,6 +362,7 @@ static enum err_code prepare_rows(struct delta *d, struct err *err) {
     TRY(decide_target(d, err));
     TRY(take_rows(d, err));
     TRY(count_batches(d, err));
+    TRY(suppress(d, err));
     if (has_keys(d) && d->rows > 0) {
         TRY(settle_keys(d, err));
     }
@@ -322,6 +371,23 @@ static enum err_code prepare_rows(struct delta *d, struct err *err) {
     }
     TRY(stage_rows(d, STR_NONE, &d->staged, err));
     return settle_nulls(d, err);
+}
+
+// Lists that came or changed since the rows were held: these are looked through again.
+static enum err_code suppress_again(struct delta *d, struct err *err) {
+    const uint64_t version = table_suppress_version(d->tables, d->write.dataset);
+    if (!has_rows(d) || version == 0 || version == d->lists.version) {
+        return ERR_OK;
+    }
+    if (d->moved) {
+        return err_set(err, ERR_CONFLICT,
+                       "the suppression lists of dataset \"" STR_FMT "\" changed meanwhile: send "
+                       "it again",
+                       STR_ARG(d->request->dataset));
+    }
+    TRY(suppress(d, err));
+    d->staged = (struct table_staged){0};
+    return has_rows(d) ? stage_rows(d, STR_NONE, &d->staged, err) : ERR_OK;
 }
 
 static enum err_code schema_still_fits(const struct delta *d, const struct ice_metadata *now,
@@ -543,6 +609,7 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
         TRY(find_change(d, c, err));
     } else {
         TRY(schema_still_fits(d, c->base.metadata, err));
+        TRY(suppress_again(d, err));
         TRY(find_places(d, c, err));
     }
     TRY(find_fold(d, c, err));
@@ -550,12 +617,15 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     TRY(put_rows(d, c, err));
     table_fold_edit(&d->fold, e, d->arena);
     e->added = d->entries;
-    e->nothing = d->removed == 0 && d->entries.count == 0;
+    c->who.details = table_suppress_details(d->request->who.details, d->suppressed, d->arena);
+    const bool still = d->removed == 0 && d->entries.count == 0;
+    e->nothing = still && d->suppressed == 0; // what was kept out is told
     if (has_rows(d)) {
         e->schema = d->target.evolved ? d->target.schema : NULL;
         e->last_column_id = d->target.last_column_id;
     }
-    e->operation = d->entries.count == 0                     ? STR("delete")
+    e->operation = still                                     ? STR_NONE
+                   : d->entries.count == 0                   ? STR("delete")
                    : e->removed.count + e->deletes.count > 0 ? STR("overwrite")
                                                              : STR("append");
     return ERR_OK;
@@ -584,6 +654,7 @@ static struct table_delta_done done_of(const struct delta *d, const struct table
     return (struct table_delta_done){.snapshot_id = c->snapshot_id,
                                      .added = has_rows(d) ? d->rows : 0,
                                      .removed = d->removed,
+                                     .suppressed = d->suppressed,
                                      .batches = d->batches};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/threads.h"
 #include "table/table_commit.h"
+#include "table/table_suppress.h"
 
 // A write on its way from source to commit.
 struct job {
@@ -9,8 +10,10 @@ struct job {
     const struct table_write *write;
     struct table_target target;
     struct table_staged staged;
-    struct table_entries entries; // of the data files, once they are in the bucket
-    bool moved;                   // they are
+    struct table_entries entries;      // of the data files, once they are in the bucket
+    bool moved;                        // they are
+    struct table_suppress_lists lists; // that were looked for
+    int64_t suppressed;                // rows that they kept out
     struct arena *arena;
 };
 
@@ -50,6 +53,32 @@ static enum err_code settle_nulls(struct job *job, struct err *err) {
     return ERR_OK;
 }
 
+// Leaves out the rows of suppression lists: before the commit, and again in it if there are others.
+static enum err_code suppress(struct job *job, struct err *err) {
+    const struct table_write *w = job->write;
+    struct table_suppress_lists lists;
+    int64_t rows;
+    TRY(table_suppress_load(job->tables, w->dataset, job->arena, &lists, err));
+    if (lists.count == 0 || lists.version == job->lists.version) {
+        return ERR_OK;
+    }
+    if (job->moved) {
+        return err_set(err, ERR_CONFLICT,
+                       "the suppression lists of dataset \"" STR_FMT "\" changed meanwhile: send "
+                       "it again",
+                       STR_ARG(w->dataset));
+    }
+    job->lists = lists;
+    const struct table_suppress_work work = {.tables = job->tables,
+                                             .session = w->session,
+                                             .lists = &lists,
+                                             .schema = job->target.schema,
+                                             .arena = job->arena};
+    TRY(table_suppress_staged(&work, &job->staged, &rows, err));
+    job->suppressed += rows;
+    return ERR_OK;
+}
+
 // What there is before a write.
 struct found {
     struct catalog_dataset dataset;
@@ -75,13 +104,8 @@ static enum err_code look_up(struct tables *t, const struct table_write *w, stru
         return code;
     }
     if (w->mode == TABLE_CREATE) {
-        ret->unchanged = w->source_sha256.len != 0 && str_eq(w->source_sha256, d->source_sha256);
-        if (!ret->unchanged) {
-            return err_set(err, ERR_EXISTS,
-                           "there is a dataset \"" STR_FMT "\" already, made from another file "
-                           "(mode=append adds to it, mode=replace puts this in its place)",
-                           STR_ARG(d->name));
-        }
+        TRY(table_suppress_same_file(t, d, w->source_sha256, err));
+        ret->unchanged = true;
     }
     return table_metadata_load(t, d, a, &ret->base, err);
 }
@@ -106,6 +130,9 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
                        "send it again",
                        STR_ARG(w->dataset));
     }
+    TRY(suppress(job, err));
+    c->who.details = table_suppress_details(w->who.details, job->suppressed, job->arena);
+    c->source_lists = job->suppressed > 0 ? job->lists.tag : STR_NONE;
     if (!job->moved) {
         TRY(table_data_put(c, &c->kept, &job->staged, job->target.schema, &job->entries, err));
         job->moved = true;
@@ -138,6 +165,7 @@ static enum err_code commit(struct job *job, const struct catalog_dataset *found
                                   .rows = job->staged.rows,
                                   .bytes = job->staged.bytes,
                                   .files = (int64_t)job->staged.count,
+                                  .suppressed = job->suppressed,
                                   .created = c.base.metadata == NULL};
     return ERR_OK;
 }
@@ -160,6 +188,7 @@ enum err_code table_write(struct tables *t, const struct table_write *w, struct 
     DEFER(table_folder_release) struct table_folder stage = {0};
     TRY(table_folder_make(t, a, &stage, err));
     TRY(stage_files(&job, stage.path, err));
+    TRY(suppress(&job, err));
     TRY(settle_nulls(&job, err));
     return commit(&job, &found.dataset, ret, err);
 }

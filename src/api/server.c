@@ -56,8 +56,8 @@ static enum err_code open_engine(struct api *api, struct arena *a, struct err *e
     struct engine_options o = {.threads = (int)c->engine_threads, .memory_bytes = c->engine_memory};
     struct str cache;
     TRY(make_folder(c->server_data, "cache", a, &cache, err));
-    scratch_clean(cache, STR("spill-"));
-    TRY(scratch_make(cache, STR("spill-"), &api->spill, err));
+    (void)scratch_clean(cache, STR(SCRATCH_SPILL));
+    TRY(scratch_make(cache, STR(SCRATCH_SPILL), &api->spill, err));
     o.temp_dir = str_from(api->spill.path);
     return engine_open(&o, &api->engine, err);
 }

@@ -4,11 +4,22 @@
 // held, so one whose lock can be had has lost its process: scratch_clean removes those, which a
 // killed process left behind. Only files are expected in it.
 //
-// Threads: a folder belongs to one thread; clean may run beside everything else.
+// Threads: a folder belongs to one thread; the rest may run beside everything else.
 #pragma once
+
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/str.h"
+
+// The prefixes in use, so that whoever sweeps knows them all. In the spool folder: data files
+// before their commit, uploads, rows of deltas. In the cache: what an engine spills.
+#define SCRATCH_STAGE "stage-"
+#define SCRATCH_UPLOAD "upload-"
+#define SCRATCH_DELTAS "deltas-"
+#define SCRATCH_SPILL "spill-"
+// A folder of the spool folder that belongs to all processes: files of rejected rows.
+#define SCRATCH_REJECTS "rejects"
 
 struct scratch {
     int fd;     // holds the lock
@@ -19,5 +30,8 @@ struct scratch {
 MUST_CHECK enum err_code scratch_make(struct str parent, struct str prefix, struct scratch *ret,
                                       struct err *err);
 void scratch_remove(struct scratch *s); // with what is in it; none is fine
-// Removes the folders of that prefix that no process holds any more.
-void scratch_clean(struct str parent, struct str prefix);
+// Removes the folders of that prefix that no process holds any more. Returns the number of files
+// that were in them.
+size_t scratch_clean(struct str parent, struct str prefix);
+// Does another process that lives hold a folder there?
+bool scratch_is_shared(struct str parent);

@@ -82,7 +82,7 @@ static void clean_leaves_what_is_held(void **state) {
     assert_int_equal(folders(), 2);
     scratch_clean(str_from(parent), STR("b-"));
     assert_int_equal(folders(), 2);
-    scratch_clean(str_from(parent), STR("a-"));
+    assert_int_equal(scratch_clean(str_from(parent), STR("a-")), 1);
     assert_int_equal(folders(), 1);
     struct stat st;
     assert_int_equal(stat(mine.path, &st), 0);
@@ -114,13 +114,46 @@ static void cleaning_beside_making_takes_nothing_that_is_held(void **state) {
     assert_int_equal(status, 0);
 }
 
+static void a_folder_of_another_process_that_lives_is_seen(void **state) {
+    (void)state;
+    int made[2];
+    int done[2];
+    char byte = 0;
+    struct scratch mine = make();
+    assert_false(scratch_is_shared(str_from(parent)));
+    assert_int_equal(pipe(made), 0);
+    assert_int_equal(pipe(done), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)close(done[1]);
+        (void)make();
+        (void)!write(made[1], "", 1);
+        (void)!read(done[0], &byte, 1); // until the parent wants it, or is gone
+        _exit(0);
+    }
+    assert_int_equal(read(made[0], &byte, 1), 1);
+    assert_true(scratch_is_shared(str_from(parent)));
+    assert_int_equal(write(done[1], "", 1), 1);
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(scratch_is_shared(str_from(parent)));
+    assert_int_equal(scratch_clean(str_from(parent), STR("a-")), 1);
+    scratch_remove(&mine);
+    assert_false(scratch_is_shared(STR("/nowhere/at/all")));
+    for (size_t i = 0; i < 2; i++) {
+        (void)close(made[i]);
+        (void)close(done[i]);
+    }
+}
+
 static void no_parent_is_an_error_that_names_it(void **state) {
     (void)state;
     struct scratch s;
     struct err err = ERR_NONE;
     assert_int_equal(scratch_make(STR("/nowhere/at/all"), STR("a-"), &s, &err), ERR_IO);
     assert_non_null(strstr(err.msg, "/nowhere/at/all/a-"));
-    scratch_clean(STR("/nowhere/at/all"), STR("a-"));
+    assert_int_equal(scratch_clean(STR("/nowhere/at/all"), STR("a-")), 0);
     scratch_remove(&s);
 }
 
@@ -128,6 +161,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(a_folder_goes_with_what_is_in_it),
+        TEST(a_folder_of_another_process_that_lives_is_seen),
         TEST(clean_leaves_what_is_held),
         TEST(cleaning_beside_making_takes_nothing_that_is_held),
         TEST(no_parent_is_an_error_that_names_it),

@@ -118,42 +118,73 @@ static void note_named(const json_t *value, struct named **all, struct arena *a)
     }
 }
 
+static enum err_code sweep_one(struct catalog *c, struct str object, struct arena *a,
+                               struct catalog_content_swept *ret, struct err *err) {
+    DEFER(arena_release) struct arena scratch = ARENA(STORE_GET_MAX);
+    struct str text;
+    const enum err_code code = store_get(c->primary.store, object, &scratch, &text, err);
+    if (code == ERR_NOT_FOUND) {
+        *err = ERR_NONE; // somebody else removed it
+        return ERR_OK;
+    }
+    TRY(code);
+    TRY(store_delete(c->primary.store, object, err));
+    ret->items = arena_grow(a, ret->items, &ret->cap, ret->count + 1, sizeof(*ret->items));
+    ret->bytes = arena_grow(a, ret->bytes, &ret->bytes_cap, ret->count + 1, sizeof(*ret->bytes));
+    ret->items[ret->count] =
+        (struct catalog_content){.object = arena_str(a, object), .sha256 = sha256_text(text, a)};
+    ret->bytes[ret->count++] = (int64_t)text.len;
+    return ERR_OK;
+}
+
+struct sweep {
+    struct catalog *catalog;
+    int64_t before_us;
+    struct named *named;
+    struct arena *arena; // of the result
+    struct catalog_content_swept done;
+};
+
 // The listing is taken first: what is named by then is younger than the limit, or in the entities.
-static enum err_code sweep(struct catalog *c, int64_t older_than_us, struct named **all,
-                           size_t *ret_removed, struct err *err) {
+static enum err_code sweep_page(struct sweep *s, const struct store_list *list, struct arena *a,
+                                struct err *err) {
+    struct txlog_entry *entries;
+    size_t count;
+    txlog_list(s->catalog->log, STR(""), a, &entries, &count);
+    for (size_t i = 0; i < count && list->count > 0; i++) {
+        note_named(entries[i].value, &s->named, a);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        const struct store_entry *e = &list->entries[i];
+        struct named *there = NULL;
+        HASH_FIND(hh, s->named, e->name.ptr, e->name.len, there);
+        if (there == NULL && e->modified_us <= s->before_us) {
+            TRY(sweep_one(s->catalog, e->name, s->arena, &s->done, err));
+        }
+    }
+    HASH_CLEAR(hh, s->named);
+    return ERR_OK;
+}
+
+static enum err_code sweep(struct sweep *s, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1UL << 32);
     struct store_page page = {.prefix = CATALOG_CONTENT_PREFIX, .max = LIST_PAGE};
-    const int64_t before_us = clock_wall_us() - older_than_us;
+    TRY(txlog_refresh(s->catalog->log, 0, 0, err));
     do {
         struct store_list list;
-        struct txlog_entry *entries;
-        size_t count;
-        TRY(store_list(c->primary.store, &page, &a, &list, err));
-        txlog_list(c->log, STR(""), &a, &entries, &count);
-        for (size_t i = 0; i < count && list.count > 0; i++) {
-            note_named(entries[i].value, all, &a);
-        }
-        for (size_t i = 0; i < list.count; i++) {
-            struct named *there = NULL;
-            HASH_FIND(hh, *all, list.entries[i].name.ptr, list.entries[i].name.len, there);
-            if (there == NULL && list.entries[i].modified_us <= before_us) {
-                TRY(store_delete(c->primary.store, list.entries[i].name, err));
-                (*ret_removed)++;
-            }
-        }
-        HASH_CLEAR(hh, *all);
+        TRY(store_list(s->catalog->primary.store, &page, &a, &list, err));
+        TRY(sweep_page(s, &list, &a, err));
         page.after = list.next;
     } while (page.after.len > 0);
     return ERR_OK;
 }
 
-enum err_code catalog_content_sweep(struct catalog *c, int64_t older_than_us, size_t *ret_removed,
-                                    struct err *err) {
-    struct named *all = NULL;
-    *ret_removed = 0;
-    TRY(txlog_refresh(c->log, 0, 0, err));
-    const enum err_code code = sweep(c, older_than_us, &all, ret_removed, err);
-    HASH_CLEAR(hh, all);
+enum err_code catalog_content_sweep(struct catalog *c, int64_t older_than_us, struct arena *a,
+                                    struct catalog_content_swept *ret, struct err *err) {
+    struct sweep s = {.catalog = c, .before_us = clock_wall_us() - older_than_us, .arena = a};
+    const enum err_code code = sweep(&s, err);
+    HASH_CLEAR(hh, s.named);
+    *ret = s.done;
     return code;
 }
 

@@ -27,9 +27,15 @@ MUST_CHECK enum err_code catalog_content_get(struct catalog *c, const struct cat
 // the sweep.
 void catalog_content_remove(struct catalog *c, const struct catalog_content *content);
 // Removes all that no entity names and that are older than that. Those of a change under way are
-// younger.
+// younger. Gives what it removed, also when it fails half-way; in the arena.
+struct catalog_content_swept {
+    struct catalog_content *items; // with the hashes of what they were
+    int64_t *bytes;
+    size_t count, cap, bytes_cap;
+};
 MUST_CHECK enum err_code catalog_content_sweep(struct catalog *c, int64_t older_than_us,
-                                               size_t *ret_removed, struct err *err);
+                                               struct arena *a, struct catalog_content_swept *ret,
+                                               struct err *err);
 
 // As a member of an entity, a new reference; and back, from NULL too.
 json_t *catalog_content_json(const struct catalog_content *content);

@@ -85,13 +85,16 @@ static void a_sweep_leaves_what_is_named_or_young(void **state) {
     (void)state;
     const struct catalog_content named = put("named");
     const struct catalog_content loose = put("loose");
-    size_t removed = 9;
+    struct catalog_content_swept swept;
     uint64_t bytes;
     name_it("thing:1", &named);
-    OK(catalog_content_sweep(catalog, INT64_C(3600) * 1000000, &removed, &err));
-    assert_int_equal(removed, 0);
-    OK(catalog_content_sweep(catalog, -1000000, &removed, &err));
-    assert_int_equal(removed, 1);
+    OK(catalog_content_sweep(catalog, INT64_C(3600) * 1000000, &arena, &swept, &err));
+    assert_int_equal(swept.count, 0);
+    OK(catalog_content_sweep(catalog, -1000000, &arena, &swept, &err));
+    assert_int_equal(swept.count, 1);
+    assert_true(str_eq(swept.items[0].object, loose.object));
+    assert_true(str_eq(swept.items[0].sha256, loose.sha256));
+    assert_true(swept.bytes[0] > 64);
     OK(store_size(store, named.object, &bytes, &err));
     assert_int_equal(store_size(store, loose.object, &bytes, &err), ERR_NOT_FOUND);
 }

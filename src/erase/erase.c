@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 static char *copy(struct str s) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     return xstrdup(arena_cstr(&a, s));
@@ -14,6 +16,7 @@ struct erase *erase_new(const struct erase_options *o) {
     e->options = *o;
     e->spool = copy(o->spool);
     e->cache = copy(o->cache);
+    e->started_us = clock_wall_us();
     CHECK(pthread_mutex_init(&e->lock, NULL) == 0);
     return e;
 }

@@ -45,6 +45,7 @@ struct erase_options {
     void (*forget)(void *ctx);
     void *ctx;
 };
+// Made before anything of this process writes, but for the log.
 struct erase *erase_new(const struct erase_options *o);
 void erase_free(struct erase *e); // takes NULL
 

@@ -206,9 +206,8 @@ static void removing_release(struct removing *r) {
     HASH_CLEAR(hh, r->all);
 }
 
-// One that is missing already has gone.
-static enum err_code hash_object(struct store *s, struct arena *texts, struct erase_object *ret,
-                                 bool *ret_there, struct err *err) {
+enum err_code erase_object_hash(struct store *s, struct arena *texts, struct erase_object *ret,
+                                bool *ret_there, struct err *err) {
     const struct str name = ret->name;
     struct err missing = ERR_NONE;
     uint64_t bytes = 0;
@@ -250,7 +249,7 @@ static enum err_code remove_object(struct removing *r, struct str object, struct
     h->removed =
         arena_grow(p->texts, h->removed, &r->cap, h->removed_count + 1, sizeof(*h->removed));
     h->removed[h->removed_count] = (struct erase_object){.name = known->name};
-    TRY(hash_object(r->store, p->texts, &h->removed[h->removed_count], &there, err));
+    TRY(erase_object_hash(r->store, p->texts, &h->removed[h->removed_count], &there, err));
     h->removed_count += there ? 1 : 0;
     return upkeep_check(p->job, err);
 }

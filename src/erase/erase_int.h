@@ -9,6 +9,7 @@
 struct erase {
     struct erase_options options;
     char *spool, *cache;
+    int64_t started_us;   // wall clock: what is older is no write of this process
     pthread_mutex_t lock; // one erasure at a time
 };
 
@@ -28,6 +29,10 @@ struct erase_object {
     int64_t bytes;
     struct str sha256; // hex
 };
+// Fills bytes and hash of the object that is named there. False in *ret_there: it has gone.
+MUST_CHECK enum err_code erase_object_hash(struct store *s, struct arena *texts,
+                                           struct erase_object *ret, bool *ret_there,
+                                           struct err *err);
 struct erase_history {
     struct str dataset, dataset_id, column; // as they are named now
     int64_t rows;          // that hold a subject, in data files of any snapshot, each once
@@ -133,9 +138,11 @@ MUST_CHECK enum err_code erase_scan(struct erase *e, const struct erase_scan *sc
                                     struct arena *a, struct erase_scanned *ret, struct err *err);
 
 // erase_sweep.c: leftovers that nothing leads to: objects of failed writes in the datasets'
-// folders, content objects, spool and cache files of dead processes, files of rejected rows that
-// hold a subject. Those of writes under way stay: they are younger than an hour, or belong to a
-// process that lives. Adds what it removed to *ret.
+// folders, folders of no dataset, content objects, spool and cache files of dead processes, files
+// of rejected rows that hold a subject. Those of writes under way stay: objects are older than an
+// hour, or than this process where no other uses the data folder. What cannot be swept is left to
+// the next time, and to the scan. Adds what it removed to *ret, in the arena; fails only with
+// ERR_CANCELLED.
 struct erase_swept {
     struct erase_object *objects;
     size_t count, cap;

@@ -13,8 +13,6 @@
 
 #define ARENA_BYTES (256 << 20)
 // Folders in the spool folder.
-#define UPLOADS "upload-"
-#define DELTAS "deltas-"
 
 static const struct format_name {
     const char *name;
@@ -49,15 +47,16 @@ enum err_code ingest_open(const struct config *c, struct tables *t, struct engin
     CHECK(pthread_mutex_init(&i->lock, NULL) == 0);
     threads_cond_init(&i->delta_done);
     i->spool = arena_printf(&i->arena, STR_FMT "/spool", STR_ARG(c->server_data));
-    i->rejects = arena_printf(&i->arena, STR_FMT "/rejects", STR_ARG(i->spool));
+    i->rejects = arena_printf(&i->arena, STR_FMT "/" SCRATCH_REJECTS, STR_ARG(i->spool));
     const struct str data = {arena_cstr(&i->arena, c->server_data), c->server_data.len};
     enum err_code code = make_folder(data, err);
     code = code == ERR_OK ? make_folder(i->spool, err) : code;
     code = code == ERR_OK ? make_folder(i->rejects, err) : code;
     code = code == ERR_OK ? csv_readers_open(e, err) : code;
-    scratch_clean(i->spool, STR(UPLOADS));
-    scratch_clean(i->spool, STR(DELTAS));
-    code = code == ERR_OK ? scratch_make(i->spool, STR(DELTAS), &i->delta_folder, err) : code;
+    (void)scratch_clean(i->spool, STR(SCRATCH_UPLOAD));
+    (void)scratch_clean(i->spool, STR(SCRATCH_DELTAS));
+    code =
+        code == ERR_OK ? scratch_make(i->spool, STR(SCRATCH_DELTAS), &i->delta_folder, err) : code;
     if (code != ERR_OK) {
         ingest_close(i);
         return code;
@@ -140,7 +139,7 @@ static enum err_code take_place(struct ingest *i, struct err *err) {
 }
 
 static enum err_code make_spool(struct ingest_upload *u, struct err *err) {
-    TRY(scratch_make(u->ingest->spool, STR(UPLOADS), &u->scratch, err));
+    TRY(scratch_make(u->ingest->spool, STR(SCRATCH_UPLOAD), &u->scratch, err));
     u->folder = str_from(u->scratch.path);
     u->path = upload_path(u, "sent");
     u->fd = open(u->path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

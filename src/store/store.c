@@ -171,6 +171,12 @@ enum err_code store_list(struct store *s, const struct store_page *page, struct 
     return counted(s->ops->list(s, page, a, ret, err));
 }
 
+void store_clean(struct store *s) {
+    if (s->ops->clean != NULL) {
+        s->ops->clean(s);
+    }
+}
+
 enum err_code store_delete(struct store *s, struct str name, struct err *err) {
     TRY(store_check_name(name, err));
     counter_add(COUNTER_store_deletes, 1);

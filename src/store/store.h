@@ -73,6 +73,7 @@ struct store_ops {
     enum err_code (*del)(struct store *s, struct str name, struct err *err);
     enum err_code (*local)(struct store *s, struct str name, struct arena *a, struct str *ret,
                            struct err *err);
+    void (*clean)(struct store *s); // NULL: nothing is ever left
 };
 
 struct store {
@@ -124,6 +125,8 @@ MUST_CHECK enum err_code store_settle(struct store *s, const struct str *names, 
 // Names under ".tmp" are never shown. Pass ret->next as the next page's `after`.
 MUST_CHECK enum err_code store_list(struct store *s, const struct store_page *page, struct arena *a,
                                     struct store_list *ret, struct err *err);
+// Removes what writes of dead processes left under ".tmp"; opening a folder does so too.
+void store_clean(struct store *s);
 // Absent already is ERR_OK. Folders that become empty are removed where the medium has folders.
 MUST_CHECK enum err_code store_delete(struct store *s, struct str name, struct err *err);
 // Path of a local file with the object's bytes, for the engine's readers: valid until the object

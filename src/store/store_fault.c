@@ -231,6 +231,10 @@ static enum err_code fault_delete(struct store *s, struct str name, struct err *
     return reply(fate, f->inner->ops->del(f->inner, name, err), err);
 }
 
+static void fault_clean(struct store *s) {
+    store_clean(((struct store_fault *)s)->inner);
+}
+
 static enum err_code fault_local(struct store *s, struct str name, struct arena *a, struct str *ret,
                                  struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
@@ -265,6 +269,7 @@ static const struct store_ops fault_ops = {
     .list = fault_list,
     .del = fault_delete,
     .local = fault_local,
+    .clean = fault_clean,
 };
 
 struct store *store_fault_new(struct store *inner, bool borrowed) {

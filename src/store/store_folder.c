@@ -208,6 +208,10 @@ static void folder_close(struct store *s) {
     free(f);
 }
 
+static void folder_clean(struct store *s) {
+    folder_clean_tmp((struct store_folder *)s);
+}
+
 static const struct store_ops folder_ops = {
     .name = "folder",
     .close = folder_close,
@@ -218,6 +222,7 @@ static const struct store_ops folder_ops = {
     .settle = folder_settle,
     .list = folder_list,
     .del = folder_delete,
+    .clean = folder_clean,
     .local = folder_local,
 };
 

@@ -4,8 +4,6 @@
 #include "table/table_int.h"
 #include "table/table_types.h"
 
-#define STAGES "stage-" // folders in the spool folder
-
 // Rows of a row group.
 #define GROUP_VALUES (INT64_C(122880) * 16)
 #define GROUP_ROWS_MAX INT64_C(122880) // the engine's own choice, 60 of its vectors
@@ -47,13 +45,13 @@ void table_folder_release(struct table_folder *s) {
 enum err_code table_folder_make(struct tables *t, struct arena *a, struct table_folder *ret,
                                 struct err *err) {
     (void)a;
-    TRY(scratch_make(str_from(t->spool), STR(STAGES), &ret->scratch, err));
+    TRY(scratch_make(str_from(t->spool), STR(SCRATCH_STAGE), &ret->scratch, err));
     ret->path = ret->scratch.path;
     return ERR_OK;
 }
 
 void table_stages_clean(const char *spool) {
-    scratch_clean(str_from(spool), STR(STAGES));
+    (void)scratch_clean(str_from(spool), STR(SCRATCH_STAGE));
 }
 
 // Each thread gathers a row group before it is written: the more columns, the fewer rows.

@@ -31,7 +31,7 @@ static void interrupt(void *session) {
 enum err_code upkeep_engine_open(struct upkeep *u, int threads, struct job *job,
                                  struct upkeep_engine *ret, struct err *err) {
     DEFER(upkeep_engine_close) struct upkeep_engine e = {0};
-    TRY(scratch_make(u->options.cache, STR("spill-"), &e.spill, err));
+    TRY(scratch_make(u->options.cache, STR(SCRATCH_SPILL), &e.spill, err));
     const struct engine_options o = {.threads = threads > 0 ? threads : u->options.threads,
                                      .memory_bytes = u->options.memory_bytes,
                                      .temp_dir = str_from(e.spill.path)};

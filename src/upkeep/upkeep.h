@@ -123,6 +123,7 @@ struct upkeep_orphans {
     struct str dataset;
     bool dry_run;
     int64_t older_than_ms;
+    size_t names_max; // of orphans that are named; 0: a hundred
     struct catalog_author who;
 };
 struct upkeep_orphaned {

@@ -8,7 +8,7 @@
 #include "upkeep/upkeep_reach.h"
 
 #define LIST_PAGE 1000
-#define NAMES_MAX 100 // that are shown
+#define NAMES_MAX 100 // that are told unless more are asked for
 
 struct orphans {
     struct upkeep *upkeep;
@@ -67,7 +67,8 @@ static void pick(struct orphans *o, const struct upkeep_reach *reach) {
     }
     o->done.objects = (int64_t)o->name_count;
     o->done.names = o->names;
-    o->done.name_count = MIN(o->name_count, NAMES_MAX);
+    o->done.name_count =
+        MIN(o->name_count, o->request->names_max > 0 ? o->request->names_max : (size_t)NAMES_MAX);
 }
 
 static enum err_code find(struct orphans *o, struct catalog_dataset *ret, struct err *err) {

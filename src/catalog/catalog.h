@@ -36,8 +36,8 @@ struct catalog_content {
 struct catalog_tombstones {
     struct str column; // of the row keys, as it is named now
     int32_t field_id;
-    int64_t count; // of keys; 0: there are none
-    struct catalog_content content;
+    int64_t count;                  // of keys that hide rows; 0: there are none
+    struct catalog_content content; // may tell of earlier ones alone
 };
 
 struct catalog_dataset {

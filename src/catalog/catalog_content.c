@@ -137,54 +137,62 @@ static enum err_code sweep_one(struct catalog *c, struct str object, struct aren
     return ERR_OK;
 }
 
-struct sweep {
-    struct catalog *catalog;
-    int64_t before_us;
+struct unnamed {
     struct named *named;
-    struct arena *arena; // of the result
-    struct catalog_content_swept done;
+    struct str *names;
+    size_t count, cap;
 };
 
 // The listing is taken first: what is named by then is younger than the limit, or in the entities.
-static enum err_code sweep_page(struct sweep *s, const struct store_list *list, struct arena *a,
-                                struct err *err) {
-    struct txlog_entry *entries;
-    size_t count;
-    txlog_list(s->catalog->log, STR(""), a, &entries, &count);
-    for (size_t i = 0; i < count && list->count > 0; i++) {
-        note_named(entries[i].value, &s->named, a);
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        const struct store_entry *e = &list->entries[i];
-        struct named *there = NULL;
-        HASH_FIND(hh, s->named, e->name.ptr, e->name.len, there);
-        if (there == NULL && e->modified_us <= s->before_us) {
-            TRY(sweep_one(s->catalog, e->name, s->arena, &s->done, err));
-        }
-    }
-    HASH_CLEAR(hh, s->named);
-    return ERR_OK;
-}
-
-static enum err_code sweep(struct sweep *s, struct err *err) {
-    DEFER(arena_release) struct arena a = ARENA(1UL << 32);
+static enum err_code find_unnamed(struct catalog *c, int64_t before_us, struct unnamed *u,
+                                  struct arena *a, struct err *err) {
     struct store_page page = {.prefix = CATALOG_CONTENT_PREFIX, .max = LIST_PAGE};
-    TRY(txlog_refresh(s->catalog->log, 0, 0, err));
     do {
         struct store_list list;
-        TRY(store_list(s->catalog->primary.store, &page, &a, &list, err));
-        TRY(sweep_page(s, &list, &a, err));
+        struct txlog_entry *entries;
+        size_t count;
+        TRY(store_list(c->primary.store, &page, a, &list, err));
+        txlog_list(c->log, STR(""), a, &entries, &count);
+        for (size_t i = 0; i < count && list.count > 0; i++) {
+            note_named(entries[i].value, &u->named, a);
+        }
+        for (size_t i = 0; i < list.count; i++) {
+            struct named *there = NULL;
+            HASH_FIND(hh, u->named, list.entries[i].name.ptr, list.entries[i].name.len, there);
+            if (there == NULL && list.entries[i].modified_us <= before_us) {
+                u->names = arena_grow(a, u->names, &u->cap, u->count + 1, sizeof(*u->names));
+                u->names[u->count++] = list.entries[i].name;
+            }
+        }
+        HASH_CLEAR(hh, u->named);
         page.after = list.next;
     } while (page.after.len > 0);
     return ERR_OK;
 }
 
+enum err_code catalog_content_unnamed(struct catalog *c, int64_t older_than_us, struct arena *a,
+                                      struct str **ret, size_t *ret_count, struct err *err) {
+    struct unnamed u = {0};
+    const enum err_code code = find_unnamed(c, clock_wall_us() - older_than_us, &u, a, err);
+    HASH_CLEAR(hh, u.named);
+    *ret = u.names;
+    *ret_count = u.count;
+    return code;
+}
+
 enum err_code catalog_content_sweep(struct catalog *c, int64_t older_than_us, struct arena *a,
                                     struct catalog_content_swept *ret, struct err *err) {
-    struct sweep s = {.catalog = c, .before_us = clock_wall_us() - older_than_us, .arena = a};
-    const enum err_code code = sweep(&s, err);
-    HASH_CLEAR(hh, s.named);
-    *ret = s.done;
+    DEFER(arena_release) struct arena own = ARENA(1UL << 32);
+    enum err_code code = txlog_refresh(c->log, 0, 0, err);
+    struct str *names = NULL;
+    size_t count = 0;
+    *ret = (struct catalog_content_swept){0};
+    if (code == ERR_OK) {
+        code = catalog_content_unnamed(c, older_than_us, &own, &names, &count, err);
+    }
+    for (size_t i = 0; i < count && code == ERR_OK; i++) {
+        code = sweep_one(c, names[i], a, ret, err);
+    }
     return code;
 }
 

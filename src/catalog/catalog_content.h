@@ -26,6 +26,10 @@ MUST_CHECK enum err_code catalog_content_get(struct catalog *c, const struct cat
 // Removes the object, when no entity names it any more; an empty one is fine. A failure is left to
 // the sweep.
 void catalog_content_remove(struct catalog *c, const struct catalog_content *content);
+// Those that no entity names and that are older than that, by the log as it was read last.
+MUST_CHECK enum err_code catalog_content_unnamed(struct catalog *c, int64_t older_than_us,
+                                                 struct arena *a, struct str **ret,
+                                                 size_t *ret_count, struct err *err);
 // Removes all that no entity names and that are older than that. Those of a change under way are
 // younger. Gives what it removed, also when it fails half-way; in the arena.
 struct catalog_content_swept {

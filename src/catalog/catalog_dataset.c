@@ -41,7 +41,7 @@ static json_t *dataset_json(const struct catalog_dataset *d) {
     if (d->source_lists.len > 0) {
         json_object_set_new(j, "source_lists", json_new_str(d->source_lists));
     }
-    if (d->tombstones.count > 0) {
+    if (d->tombstones.content.object.len > 0) {
         json_object_set_new(j, "tombstones", tombstones_json(&d->tombstones));
     }
     return j;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "catalog/catalog_content.h"
 #include "table/table_commit.h"
 
 #define ATTEMPTS_MAX 64
@@ -370,6 +371,19 @@ static void attempt_place(struct table_commit *c) {
     }
 }
 
+// Nothing leads to the list that another has replaced.
+static void remove_old_list(struct table_commit *c, const struct table_edit *e) {
+    const struct catalog_content *old = &c->base.dataset.tombstones.content;
+    if (e->tombstones != NULL && !str_eq(e->tombstones->content.object, old->object)) {
+        catalog_content_remove(c->tables->catalog, old);
+    }
+}
+
+static void remove_new_list(struct table_commit *c) {
+    catalog_content_remove(c->tables->catalog, &c->list);
+    c->list = (struct catalog_content){0};
+}
+
 static enum err_code attempt(struct table_commit *c, bool *ret_again, struct err *err) {
     struct attempt at = {0};
     *ret_again = false;
@@ -385,6 +399,9 @@ static enum err_code attempt(struct table_commit *c, bool *ret_again, struct err
     }
     const enum err_code code = attempt_build(c, &at, err);
     *ret_again = code == ERR_CONFLICT;
+    if (code == ERR_OK) {
+        remove_old_list(c, &at.edit);
+    }
     return code;
 }
 
@@ -407,6 +424,7 @@ enum err_code table_commit_run(struct table_commit *c, struct err *err) {
         code = attempt(c, &again, err);
         if (code != ERR_OK && code != ERR_UNKNOWN) {
             objects_remove(c->base.bucket->store, &c->attempt);
+            remove_new_list(c);
         }
         c->attempt.count = 0;
     }

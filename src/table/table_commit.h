@@ -31,7 +31,7 @@ struct table_edit {
     struct table_paths removed;      // URIs of data and delete files that go
     bool removes_all;                // every live file goes
     bool nothing;                    // there is nothing to commit: it succeeds without a trace
-    // What the dataset's tombstones become; NULL: they stay.
+    // What the dataset's tombstones become; NULL: they stay. Their old list is removed afterwards.
     const struct catalog_tombstones *tombstones;
     bool forgets_source; // the file that it was made from is not what it holds any more
     // Further changes of the new metadata, after the snapshot was added; may be NULL. It may make
@@ -62,7 +62,8 @@ struct table_commit {
     struct table_pin base;
     struct str dir, location;
     struct table_objects kept, attempt;
-    size_t settled; // of those kept
+    size_t settled;              // of those kept
+    struct catalog_content list; // of tombstones, that the attempt has written
 
     // After success.
     struct catalog_dataset after;
@@ -102,7 +103,8 @@ MUST_CHECK enum err_code table_hidden_put(struct table_commit *c, const struct t
 // prepare.
 MUST_CHECK enum err_code table_tombstones_hide(struct table_commit *c, struct table_edit *e,
                                                struct err *err);
-// The same for the files of c->base, which an earlier snapshot may have been made.
+// For c->base of which an earlier snapshot was made the current one: what tombstones of now hide is
+// hidden there too, and nothing else that tombstones of then hid.
 MUST_CHECK enum err_code table_tombstones_hide_base(struct table_commit *c, struct table_edit *e,
                                                     struct err *err);
 

@@ -1,14 +1,28 @@
 // Hiding: tombstones where rows come or come back, by a commit, a rollback or a look at the past.
 
-#include "table/table_tombstone_int.h"
+#include "table/table_tombstone_list.h"
 
-// Rows of the scan that live and have one of the keys, if bounds do not exclude that.
-static enum err_code find_visible(struct tables *t, const struct table_key_search *search,
-                                  struct arena *a, struct table_key_rows *ret, struct err *err) {
-    struct table_key_search some = *search;
-    some.keys = table_keys_within(&search->keys, search->pin->schema, search->scan, a);
-    *ret = (struct table_key_rows){0};
-    return some.keys.count > 0 ? table_keys_find(t, &some, a, ret, err) : ERR_OK;
+// Rows that have certain keys, by file.
+struct hiding {
+    struct tables *tables;
+    const struct table_pin *pin;
+    const struct table_scan *files;
+    uint64_t **bits; // by file; NULL: none of it
+    bool any;
+    struct arena *arena;
+};
+
+static size_t words_of(const struct table_file *f) {
+    return ((size_t)f->file->record_count + 63) / 64;
+}
+
+static struct hiding hiding_of(struct tables *t, const struct table_pin *pin,
+                               const struct table_scan *files, struct arena *a) {
+    return (struct hiding){.tables = t,
+                           .pin = pin,
+                           .files = files,
+                           .bits = arena_array(a, files->file_count, sizeof(void *)),
+                           .arena = a};
 }
 
 struct table_scan table_scan_hidden(struct tables *t, const struct table_scan *all,
@@ -34,37 +48,126 @@ struct table_scan table_scan_hidden(struct tables *t, const struct table_scan *a
     return table_scan_of(t->engine, some, count, a);
 }
 
-// Files of the scan that may hold one of the keys.
-static struct table_scan narrow(struct tables *t, const struct ice_schema *s,
-                                const struct table_scan *all, const struct table_keys *keys,
-                                struct arena *a) {
-    struct table_file *some = arena_array(a, all->file_count, sizeof(*some));
+// Those of the files that may hold one of the keys.
+static struct table_scan narrow(const struct hiding *h, const struct table_scan *files,
+                                const struct table_keys *keys) {
+    const struct table_conditions conditions = table_keys_conditions(keys, h->arena);
+    struct table_file *some = arena_array(h->arena, files->file_count, sizeof(*some));
     size_t count = 0;
-    if (keys->count > 0) {
-        const struct table_conditions conditions = table_keys_conditions(keys, a);
-        for (size_t i = 0; i < all->file_count; i++) {
-            if (table_file_may_match(s, all->files[i].file, &conditions, a)) {
-                some[count++] = all->files[i];
-            }
+    for (size_t i = 0; i < files->file_count; i++) {
+        if (table_file_may_match(h->pin->schema, files->files[i].file, &conditions, h->arena)) {
+            some[count++] = files->files[i];
         }
     }
-    return table_scan_of(t->engine, some, count, a);
+    return table_scan_of(h->tables->engine, some, count, h->arena);
 }
 
-static bool replaces(const struct table_commit *c, const struct table_edit *e) {
-    return e->removes_all && c->base.metadata != NULL;
+static void add_bits(struct hiding *h, const struct table_file *f, const uint64_t *bits) {
+    size_t at = 0;
+    while (h->files->files[at].file != f->file) {
+        at++;
+        CHECK(at < h->files->file_count);
+    }
+    if (h->bits[at] == NULL) {
+        h->bits[at] = arena_array(h->arena, words_of(f), sizeof(*bits));
+    }
+    for (size_t i = 0; i < words_of(f); i++) {
+        h->bits[at][i] |= bits[i];
+    }
+    h->any = true;
+}
+
+// Adds the rows that live in the files (some of h->files, with any deletes) and have one of the
+// keys. What bounds exclude is not read.
+static enum err_code collect(struct hiding *h, const struct table_scan *files,
+                             const struct table_keys *keys, struct err *err) {
+    struct table_key_rows found;
+    if (keys->count == 0 || files->file_count == 0) {
+        return ERR_OK;
+    }
+    const struct table_scan some = narrow(h, files, keys);
+    const struct table_key_search search = {
+        .pin = h->pin,
+        .scan = &some,
+        .keys = table_keys_within(keys, h->pin->schema, &some, h->arena)};
+    if (search.keys.count == 0) {
+        return ERR_OK;
+    }
+    TRY(table_keys_find(h->tables, &search, h->arena, &found, err));
+    for (size_t i = 0; i < some.file_count; i++) {
+        if (found.bits[i] != NULL) {
+            add_bits(h, &some.files[i], found.bits[i]);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code collect_values(struct hiding *h, const struct table_scan *files,
+                                    const struct table_tombstones_applied *values,
+                                    struct err *err) {
+    const struct ice_field *field =
+        table_tombstone_field(values->column, values->field_id, h->pin->schema);
+    if (field == NULL) {
+        return ERR_OK;
+    }
+    const struct table_keys keys =
+        table_tombstone_keys(values->values, values->count, field, h->arena);
+    return collect(h, files, &keys, err);
+}
+
+static struct table_tombstones_applied active(const struct table_tombstone_list *list,
+                                              struct arena *a) {
+    struct str *values = arena_array(a, list->count, sizeof(*values));
+    for (size_t i = 0; i < list->count; i++) {
+        values[i] = list->items[i].value;
+    }
+    return (struct table_tombstones_applied){
+        .column = list->column, .field_id = list->field_id, .values = values, .count = list->count};
+}
+
+// Rows that must not be seen in the pin's snapshot, which may be an older one.
+static enum err_code collect_all(struct hiding *h, const struct table_scan *files,
+                                 const struct table_tombstone_list *list, struct err *err) {
+    const struct table_tombstones_applied now = active(list, h->arena);
+    TRY(collect_values(h, files, &now, err));
+    for (size_t i = 0; i < list->applied_count; i++) {
+        if (h->pin->snapshot->sequence_number < list->applied[i].sequence) {
+            TRY(collect_values(h, files, &list->applied[i], err));
+        }
+    }
+    return ERR_OK;
+}
+
+// Commits
+
+enum err_code table_hidden_add(struct table_commit *c, const struct table_scan *scan,
+                               uint64_t *const *bits, struct table_edit *e, struct err *err) {
+    for (size_t i = 0; i < scan->file_count; i++) {
+        const struct table_file *f = &scan->files[i];
+        const struct table_gone hidden = {f, bits[i]};
+        if (hidden.bits == NULL) {
+            continue;
+        }
+        if (f->deletes != NULL && f->deletes->tombstones != NULL) {
+            for (size_t k = 0; k < words_of(f); k++) {
+                hidden.bits[k] |= f->deletes->tombstones[k];
+            }
+        }
+        TRY(table_hidden_put(c, &hidden, e, err));
+    }
+    return ERR_OK;
 }
 
 // A schema that comes must have the key column.
 static enum err_code check_schema(struct table_commit *c, struct table_edit *e, struct err *err) {
     const struct catalog_tombstones *t = &c->base.dataset.tombstones;
     const struct ice_field *old = ice_schema_find_id(c->base.schema, t->field_id);
-    const struct ice_field *now = replaces(c, e) ? ice_schema_find(e->schema, t->column)
+    const struct ice_field *now = e->removes_all ? ice_schema_find(e->schema, t->column)
                                                  : ice_schema_find_id(e->schema, t->field_id);
     if (now == NULL || (old != NULL && !table_key_types_agree(&old->type, &now->type))) {
         return err_set(err, ERR_CONFLICT,
                        "column \"" STR_FMT "\" of dataset \"" STR_FMT "\" must stay as it is: "
-                       "%lld tombstones hide rows by it; undo them, or erase what they hide, first",
+                       "%lld tombstones hide rows by it; undo them, or erase their subjects, first",
                        STR_ARG(t->column), STR_ARG(c->dataset), (long long)t->count);
     }
     if (now->id != t->field_id || !str_eq(now->name, t->column)) {
@@ -93,83 +196,85 @@ static enum err_code added_files(struct table_commit *c, const struct table_edit
     return ERR_OK;
 }
 
-enum err_code table_hidden_add(struct table_commit *c, const struct table_scan *scan,
-                               const struct table_key_rows *found, struct table_edit *e,
-                               struct err *err) {
-    for (size_t i = 0; found->rows > 0 && i < scan->file_count; i++) {
-        const struct table_file *f = &scan->files[i];
-        const struct table_gone hidden = {f, found->bits[i]};
-        if (hidden.bits == NULL) {
-            continue;
-        }
-        if (f->deletes != NULL && f->deletes->tombstones != NULL) {
-            for (size_t k = 0; k < ((size_t)f->file->record_count + 63) / 64; k++) {
-                hidden.bits[k] |= f->deletes->tombstones[k];
-            }
-        }
-        TRY(table_hidden_put(c, &hidden, e, err));
-    }
-    return ERR_OK;
-}
-
 enum err_code table_tombstones_hide(struct table_commit *c, struct table_edit *e, struct err *err) {
     const struct catalog_tombstones *t = &c->base.dataset.tombstones;
     const struct table_tombstone_list *list;
     struct table_pin pin = c->base;
     struct table_scan added;
-    struct table_key_rows found;
     if (t->count == 0 || e->nothing) {
         return ERR_OK;
     }
     if (e->schema != NULL) {
         TRY(check_schema(c, e, err));
-        t = e->tombstones != NULL ? e->tombstones : t;
         pin.schema = e->schema;
     }
-    const struct ice_field *field = table_tombstone_field(t, pin.schema);
-    if (e->added.count == 0 || field == NULL) {
+    if (e->added.count == 0) {
         return ERR_OK;
     }
     TRY(table_tombstone_list_load(c->tables, &c->base.dataset, c->arena, &list, err));
-    const struct table_keys keys = table_tombstone_keys(list, field, c->arena);
     TRY(added_files(c, e, &pin, &added, err));
-    const struct table_scan scan = narrow(c->tables, pin.schema, &added, &keys, c->arena);
-    const struct table_key_search search = {.pin = &pin, .scan = &scan, .keys = keys};
-    TRY(find_visible(c->tables, &search, c->arena, &found, err));
-    if (found.rows > 0 && !str_eq(e->operation, STR("replace"))) {
+    struct hiding h = hiding_of(c->tables, &pin, &added, c->arena);
+    struct table_tombstones_applied now = active(list, c->arena);
+    t = e->tombstones != NULL ? e->tombstones : t;
+    now.column = t->column;
+    now.field_id = t->field_id;
+    TRY(collect_values(&h, &added, &now, err));
+    if (h.any && str_is(e->operation, "append")) {
         e->operation = STR("overwrite");
     }
-    return table_hidden_add(c, &scan, &found, e, err);
+    return h.any ? table_hidden_add(c, &added, h.bits, e, err) : ERR_OK;
+}
+
+// Does the file have other tombstoned rows than these?
+static bool differs(const struct table_file *f, const uint64_t *bits) {
+    const uint64_t *now = f->deletes != NULL ? f->deletes->tombstones : NULL;
+    bool same = true;
+    for (size_t i = 0; same && i < words_of(f); i++) {
+        same = (bits != NULL ? bits[i] : 0) == (now != NULL ? now[i] : 0);
+    }
+    return !same;
 }
 
 enum err_code table_tombstones_hide_base(struct table_commit *c, struct table_edit *e,
                                          struct err *err) {
-    const struct catalog_tombstones *t = &c->base.dataset.tombstones;
+    const struct catalog_dataset *d = &c->base.dataset;
     const struct table_tombstone_list *list;
+    struct table_pin pin = c->base;
     struct table_scan all;
-    struct table_key_rows found;
-    const struct ice_field *field = table_tombstone_field(t, c->base.schema);
-    if (t->count == 0 || c->base.snapshot == NULL || field == NULL) {
+    if (c->base.snapshot == NULL) {
         return ERR_OK;
     }
-    TRY(table_tombstone_list_load(c->tables, &c->base.dataset, c->arena, &list, err));
-    const struct table_keys keys = table_tombstone_keys(list, field, c->arena);
-    TRY(table_files_load(c->tables, &c->base, c->arena, &all, err));
-    const struct table_scan scan = narrow(c->tables, c->base.schema, &all, &keys, c->arena);
-    const struct table_key_search search = {.pin = &c->base, .scan = &scan, .keys = keys};
-    TRY(find_visible(c->tables, &search, c->arena, &found, err));
-    return table_hidden_add(c, &scan, &found, e, err);
+    const struct ice_schema *schema =
+        ice_metadata_schema_by_id(c->base.metadata, c->base.snapshot->schema_id);
+    pin.schema = schema != NULL ? schema : pin.schema;
+    TRY(table_tombstone_list_load(c->tables, d, c->arena, &list, err));
+    TRY(table_files_load(c->tables, &pin, c->arena, &all, err));
+    const struct table_scan hidden = table_scan_hidden(c->tables, &all, c->arena);
+    struct hiding h = hiding_of(c->tables, &pin, &all, c->arena);
+    TRY(collect_all(&h, &all, list, err));
+    TRY(collect_all(&h, &hidden, list, err));
+    for (size_t i = 0; i < all.file_count; i++) {
+        const struct table_file *f = &all.files[i];
+        struct table_gone gone = {f, h.bits[i]};
+        if (!differs(f, gone.bits)) {
+            continue;
+        }
+        if (gone.bits == NULL) {
+            gone.bits = arena_array(c->arena, words_of(f), sizeof(*gone.bits));
+        }
+        TRY(table_hidden_put(c, &gone, e, err));
+    }
+    return ERR_OK;
 }
 
 // The past
 
 // A file of the scan with further rows deleted.
 static void hide_rows(struct table_file *f, const uint64_t *bits, struct arena *a) {
-    const size_t words = ((size_t)f->file->record_count + 63) / 64;
-    uint64_t *all = arena_array(a, words, sizeof(*all));
+    uint64_t *all = arena_array(a, words_of(f), sizeof(*all));
     struct table_deletes *d = arena_alloc(a, sizeof(*d));
     *d = (struct table_deletes){.bits = all, .rows = f->file->record_count};
-    for (size_t i = 0; i < words; i++) {
+    for (size_t i = 0; i < words_of(f); i++) {
         all[i] = bits[i] | (f->deletes != NULL ? f->deletes->bits[i] : 0);
         d->count += __builtin_popcountll(all[i]);
     }
@@ -179,26 +284,18 @@ static void hide_rows(struct table_file *f, const uint64_t *bits, struct arena *
 enum err_code table_tombstones_hide_past(struct tables *t, const struct table_pin *pin,
                                          struct table_scan *scan, struct arena *a,
                                          struct err *err) {
-    const struct catalog_tombstones *now = &pin->dataset.tombstones;
     const struct table_tombstone_list *list;
-    struct table_key_rows found;
     const bool past =
         pin->snapshot != NULL && pin->snapshot->id != pin->metadata->current_snapshot_id;
-    const struct ice_field *field =
-        past && now->count > 0 && !pin->raw ? table_tombstone_field(now, pin->schema) : NULL;
-    if (field == NULL) {
+    if (!past || pin->raw || pin->dataset.tombstones.content.object.len == 0) {
         return ERR_OK;
     }
     TRY(table_tombstone_list_load(t, &pin->dataset, a, &list, err));
-    const struct table_keys keys = table_tombstone_keys(list, field, a);
-    const struct table_scan some = narrow(t, pin->schema, scan, &keys, a);
-    const struct table_key_search search = {.pin = pin, .scan = &some, .keys = keys};
-    TRY(find_visible(t, &search, a, &found, err));
-    for (size_t i = 0; found.rows > 0 && i < some.file_count; i++) {
-        for (size_t k = 0; found.bits[i] != NULL && k < scan->file_count; k++) {
-            if (scan->files[k].file == some.files[i].file) {
-                hide_rows(&scan->files[k], found.bits[i], a);
-            }
+    struct hiding h = hiding_of(t, pin, scan, a);
+    TRY(collect_all(&h, scan, list, err));
+    for (size_t i = 0; i < scan->file_count; i++) {
+        if (h.bits[i] != NULL) {
+            hide_rows(&scan->files[i], h.bits[i], a);
         }
     }
     return ERR_OK;

@@ -8,8 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/threads.h"
-#include "catalog/catalog_content.h"
-#include "table/table_tombstone_int.h"
+#include "table/table_tombstone_list.h"
 
 #define WORD_MIN 3 // bytes of a key that a reason is searched for
 #define SECRET_BYTES 32
@@ -32,7 +31,6 @@ struct work {
     struct key **good; // those that have not failed, by value
     size_t good_count;
     const struct table_tombstone_list *list; // as it is before
-    struct catalog_tombstones after;
     json_t *details;
     int64_t rows;
 };
@@ -180,12 +178,6 @@ static enum err_code find_column(struct work *w, const struct table_pin *base,
     return ERR_OK;
 }
 
-// One attempt's list is of no use to the next.
-static void forget_list(struct work *w) {
-    catalog_content_remove(w->tables->catalog, &w->after.content);
-    w->after = (struct catalog_tombstones){0};
-}
-
 static struct table_tombstone_item item_of(const struct work *w, const struct key *k,
                                            bool integer) {
     const struct table_tombstone *r = w->request;
@@ -221,8 +213,12 @@ static struct table_tombstone_list longer_list(const struct work *w,
             items[count++] = item_of(w, &w->keys[i], is_integer(field));
         }
     }
-    return (struct table_tombstone_list){
-        .column = field->name, .field_id = field->id, .items = items, .count = count};
+    struct table_tombstone_list list = *w->list;
+    list.column = field->name;
+    list.field_id = field->id;
+    list.items = items;
+    list.count = count;
+    return list;
 }
 
 static const struct key *good_find(const struct work *w, struct str value) {
@@ -282,9 +278,7 @@ static enum err_code change_list(struct work *w, struct table_commit *c,
                                  const struct table_tombstone_list *list, struct table_edit *e,
                                  struct err *err) {
     tell_details(w, c, list->column);
-    TRY(table_tombstone_list_put(w->tables, list, w->arena, &w->after, err));
-    e->tombstones = &w->after;
-    return ERR_OK;
+    return table_tombstone_list_put(c, list, e, err);
 }
 
 // Tombstoning
@@ -325,7 +319,6 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     const struct ice_field *field;
     struct table_scan scan;
     struct table_key_rows found;
-    forget_list(w);
     TRY(find_column(w, &c->base, &field, err));
     TRY(table_tombstone_list_load(w->tables, &c->base.dataset, w->arena, &w->list, err));
     read_keys(w, &field->type);
@@ -346,7 +339,7 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     if (e->nothing) {
         return ERR_OK;
     }
-    TRY(table_hidden_add(c, &scan, &found, e, err));
+    TRY(table_hidden_add(c, &scan, found.bits, e, err));
     e->operation = STR("delete");
     const struct table_tombstone_list list = longer_list(w, field);
     return change_list(w, c, &list, e, err);
@@ -404,12 +397,12 @@ static enum err_code prepare_undo(struct table_commit *c, struct table_edit *e, 
     struct work *w = c->ctx;
     const struct catalog_tombstones *t = &c->base.dataset.tombstones;
     const struct ice_field *field = NULL;
-    forget_list(w);
     if (w->request->column.len > 0) {
         TRY(find_column(w, &c->base, &field, err));
     }
     TRY(table_tombstone_list_load(w->tables, &c->base.dataset, w->arena, &w->list, err));
-    field = w->list->count > 0 ? table_tombstone_field(t, c->base.schema) : field;
+    field =
+        w->list->count > 0 ? table_tombstone_field(t->column, t->field_id, c->base.schema) : field;
     read_keys(w, field != NULL ? &field->type : NULL);
     fail_unlisted(w);
     w->rows = 0;
@@ -449,12 +442,7 @@ static enum err_code commit(struct work *w, struct table_commit *c, struct table
     LOCKED(table_write_lock(w->tables, c->dataset));
     const enum err_code code = table_commit_run(c, err);
     if (code == ERR_OK) {
-        if (w->good_count > 0) {
-            catalog_content_remove(w->tables->catalog, &c->base.dataset.tombstones.content);
-        }
         tell(w, c, ret);
-    } else if (code != ERR_UNKNOWN) {
-        forget_list(w);
     }
     json_decref(w->details);
     return code;

@@ -93,6 +93,15 @@ static inline bool table_tombstone_overdue(const struct table_tombstone_item *it
                                            int64_t now_us) {
     return item->purge_by_us != 0 && item->purge_by_us < now_us;
 }
+// Keys that are not tombstoned any more, since no file of the snapshots from that sequence number
+// on holds what they hid.
+struct table_tombstones_applied {
+    struct str column;
+    int32_t field_id;
+    int64_t sequence;
+    const struct str *values;
+    size_t count;
+};
 // The list of a dataset, parsed once and shared. Lives while the arena does.
 struct table_tombstone_list {
     struct str column;
@@ -100,6 +109,8 @@ struct table_tombstone_list {
     const struct table_tombstone_item *items; // oldest first
     size_t count;
     const struct table_tombstone_item *const *by_value; // the same, sorted by str_cmp
+    const struct table_tombstones_applied *applied;     // oldest first
+    size_t applied_count;
 };
 // Should a commit have replaced the list since d was read, it is the one of now.
 MUST_CHECK enum err_code table_tombstone_list_load(struct tables *t,
@@ -111,8 +122,3 @@ table_tombstone_find(const struct table_tombstone_list *list,
                      struct str value); // in canonical form; NULL: it is not there
 // The name by which the log knows the subject of an item: 32 hex digits.
 struct str table_tombstone_handle(const struct table_tombstone_item *item, struct arena *a);
-// Writes the items as a new list object, for an edit's tombstones; none: *ret is empty.
-MUST_CHECK enum err_code table_tombstone_list_put(struct tables *t,
-                                                  const struct table_tombstone_list *list,
-                                                  struct arena *a, struct catalog_tombstones *ret,
-                                                  struct err *err);

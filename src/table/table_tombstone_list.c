@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "catalog/catalog_content.h"
-#include "table/table_tombstone_int.h"
+#include "table/table_tombstone_list.h"
 
 #define HANDLE_BYTES 16
 #define SECRET_BYTES 32
@@ -70,6 +70,21 @@ static enum err_code read_item(const json_t *j, struct arena *a, struct table_to
     return ERR_OK;
 }
 
+static struct table_tombstones_applied read_applied(const json_t *j, struct arena *a) {
+    const json_t *values = json_object_get(j, "values");
+    const size_t count = json_array_size(values);
+    struct str *list = arena_array(a, count, sizeof(*list));
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(values, i);
+        list[i] = arena_str(a, (struct str){json_string_value(value), json_string_length(value)});
+    }
+    return (struct table_tombstones_applied){.column = text_of(j, "column", a),
+                                             .field_id = (int32_t)number_of(j, "field_id"),
+                                             .sequence = number_of(j, "sequence"),
+                                             .values = list,
+                                             .count = count};
+}
+
 static enum err_code read_list(const json_t *body, struct arena *a,
                                struct table_tombstone_list *ret, struct err *err) {
     const json_t *items = json_object_get(body, "items");
@@ -81,12 +96,20 @@ static enum err_code read_list(const json_t *body, struct arena *a,
         sorted[i] = &list[i];
     }
     qsort(sorted, count, sizeof(void *), by_value);
+    const json_t *applied = json_object_get(body, "applied");
+    const size_t applied_count = json_array_size(applied);
+    struct table_tombstones_applied *past = arena_array(a, applied_count, sizeof(*past));
+    for (size_t i = 0; i < applied_count; i++) {
+        past[i] = read_applied(json_array_get(applied, i), a);
+    }
     *ret = (struct table_tombstone_list){
         .column = text_of(body, "column", a),
         .field_id = (int32_t)number_of(body, "field_id"),
         .items = list,
         .count = count,
         .by_value = sorted,
+        .applied = past,
+        .applied_count = applied_count,
     };
     return ERR_OK;
 }
@@ -114,7 +137,7 @@ static enum err_code load_from(struct tables *t, const struct catalog_tombstones
     const struct str key = arena_printf(a, "tombstones:" STR_FMT, STR_ARG(from->content.object));
     struct table_tombstone_list *list = arena_alloc(a, sizeof(*list));
     const void *value;
-    if (from->count > 0) {
+    if (from->content.object.len > 0) {
         TRY(cache_get(t->cache, key, &loader, a, &value, err));
         *list = *(const struct table_tombstone_list *)value;
         list->column = from->column;
@@ -165,48 +188,139 @@ static json_t *item_json(const struct table_tombstone_item *item) {
     return j;
 }
 
-enum err_code table_tombstone_list_put(struct tables *t, const struct table_tombstone_list *list,
-                                       struct arena *a, struct catalog_tombstones *ret,
-                                       struct err *err) {
-    DEFER(json_decrefp) json_t *body = json_object();
-    struct catalog_tombstones made = {
-        .column = list->column, .field_id = list->field_id, .count = (int64_t)list->count};
-    if (list->count == 0) {
-        *ret = (struct catalog_tombstones){0};
-        return ERR_OK;
+static json_t *applied_json(const struct table_tombstones_applied *p) {
+    json_t *j = json_object();
+    json_t *values = json_array();
+    json_object_set_new(j, "column", json_new_str(p->column));
+    json_object_set_new(j, "field_id", json_integer(p->field_id));
+    json_object_set_new(j, "sequence", json_integer(p->sequence));
+    json_object_set_new(j, "values", values);
+    for (size_t i = 0; i < p->count; i++) {
+        json_array_append_new(values, json_new_str(p->values[i]));
     }
+    return j;
+}
+
+static json_t *list_json(const struct table_tombstone_list *list) {
+    json_t *body = json_object();
     json_t *items = json_array();
+    json_t *applied = json_array();
     json_object_set_new(body, "column", json_new_str(list->column));
     json_object_set_new(body, "field_id", json_integer(list->field_id));
     json_object_set_new(body, "items", items);
+    json_object_set_new(body, "applied", applied);
     for (size_t i = 0; i < list->count; i++) {
         json_array_append_new(items, item_json(&list->items[i]));
     }
-    TRY(catalog_content_put(t->catalog, body, a, &made.content, err));
-    *ret = made;
+    for (size_t i = 0; i < list->applied_count; i++) {
+        json_array_append_new(applied, applied_json(&list->applied[i]));
+    }
+    return body;
+}
+
+enum err_code table_tombstone_list_put(struct table_commit *c,
+                                       const struct table_tombstone_list *list,
+                                       struct table_edit *e, struct err *err) {
+    struct catalog_tombstones *after = arena_alloc(c->arena, sizeof(*after));
+    if (list->count + list->applied_count > 0) {
+        DEFER(json_decrefp) json_t *body = list_json(list);
+        *after = (struct catalog_tombstones){
+            .column = list->column, .field_id = list->field_id, .count = (int64_t)list->count};
+        TRY(catalog_content_put(c->tables->catalog, body, c->arena, &after->content, err));
+        c->list = after->content;
+    }
+    e->tombstones = after;
     return ERR_OK;
+}
+
+// Applying
+
+static bool has_before(const struct ice_metadata *m, int64_t sequence) {
+    for (size_t i = 0; i < m->snapshot_count; i++) {
+        if (m->snapshots[i].sequence_number < sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool table_tombstone_list_forgets(const struct table_tombstone_list *list,
+                                  const struct ice_metadata *m) {
+    for (size_t i = 0; i < list->applied_count; i++) {
+        if (!has_before(m, list->applied[i].sequence)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The newest of those that a snapshot needs.
+static void keep_applied(struct table_tombstone_list *list,
+                         const struct table_tombstones_applied *all, size_t count,
+                         const struct ice_metadata *m, struct arena *a) {
+    struct table_tombstones_applied *kept = arena_array(a, count, sizeof(*kept));
+    size_t first = count;
+    size_t values = 0;
+    for (; first > 0 && values + all[first - 1].count <= TABLE_TOMBSTONES_MAX; first--) {
+        values += all[first - 1].count;
+    }
+    list->applied = kept;
+    list->applied_count = 0;
+    for (size_t i = first; i < count; i++) {
+        if (all[i].count > 0 && has_before(m, all[i].sequence)) {
+            kept[list->applied_count++] = all[i];
+        }
+    }
+}
+
+struct table_tombstone_list table_tombstone_list_apply(const struct table_tombstone_list *list,
+                                                       const bool *gone, int64_t sequence,
+                                                       const struct ice_metadata *m,
+                                                       struct arena *a) {
+    struct table_tombstone_list after = *list;
+    struct table_tombstone_item *items = arena_array(a, list->count, sizeof(*items));
+    struct str *values = arena_array(a, list->count, sizeof(*values));
+    struct table_tombstones_applied *applied =
+        arena_array(a, list->applied_count + 1, sizeof(*applied));
+    struct table_tombstones_applied *one = &applied[list->applied_count];
+    *one = (struct table_tombstones_applied){
+        .column = list->column, .field_id = list->field_id, .sequence = sequence, .values = values};
+    after.items = items;
+    after.count = 0;
+    for (size_t i = 0; i < list->applied_count; i++) {
+        applied[i] = list->applied[i];
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (gone != NULL && gone[i]) {
+            values[one->count++] = list->items[i].value;
+        } else {
+            items[after.count++] = list->items[i];
+        }
+    }
+    keep_applied(&after, applied, list->applied_count + 1, m, a);
+    return after;
 }
 
 // As keys
 
-const struct ice_field *table_tombstone_field(const struct catalog_tombstones *t,
+const struct ice_field *table_tombstone_field(struct str column, int32_t field_id,
                                               const struct ice_schema *s) {
-    const struct ice_field *named = ice_schema_find(s, t->column);
+    const struct ice_field *named = ice_schema_find(s, column);
     for (size_t i = 0; i < s->field_count; i++) {
-        if (s->fields[i].id == t->field_id && table_key_type_fits(&s->fields[i].type)) {
+        if (s->fields[i].id == field_id && table_key_type_fits(&s->fields[i].type)) {
             return &s->fields[i];
         }
     }
     return named != NULL && table_key_type_fits(&named->type) ? named : NULL;
 }
 
-struct table_keys table_tombstone_keys(const struct table_tombstone_list *list,
+struct table_keys table_tombstone_keys(const struct str *values, size_t count,
                                        const struct ice_field *field, struct arena *a) {
-    struct str *values = arena_array(a, list->count, sizeof(*values));
-    size_t count = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct table_key key = {.text = list->items[i].value};
-        count += table_key_text(&key, &field->type, a, &values[count]) ? 1 : 0;
+    struct str *texts = arena_array(a, count, sizeof(*texts));
+    size_t fitting = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct table_key key = {.text = values[i]};
+        fitting += table_key_text(&key, &field->type, a, &texts[fitting]) ? 1 : 0;
     }
-    return (struct table_keys){.field = field, .values = values, .count = count};
+    return (struct table_keys){.field = field, .values = texts, .count = fitting};
 }

@@ -40,6 +40,10 @@ void upkeep_free(struct upkeep *u); // takes NULL
 // files get deletes meanwhile is done again with them, and without those files that somebody else
 // has replaced; when nothing is left of it, it is left out. The old files stay for time travel
 // until their snapshots expire.
+//
+// Rows that tombstones hide (table_tombstone.h) are left out like any that are deleted, unless one
+// of them may not be dropped yet, by its purge_not_before: then the file stays as it is. At the end
+// the tombstones that may be applied, and of which no live file has a row any more, leave the list.
 struct upkeep_compact {
     struct str dataset;
     bool dry_run;
@@ -49,6 +53,7 @@ struct upkeep_compact {
     int64_t target_bytes;   // 0: as the service is configured
     int64_t deletes_share;  // rows in a thousand that must be deleted in a file; 0: one row will do
     bool tiered;            // leave large files alone unless as much is merged into them
+    bool keeps_tombstones;  // apply only those whose purge_not_before has passed
     int64_t bytes_a_second; // pauses between bins keep to this; 0: no limit
     int threads;            // 0: as the service is configured
     struct catalog_author who;
@@ -65,9 +70,11 @@ struct upkeep_compacted {
     int64_t again;         // times that a bin was done again
     int64_t files_before, files_after, bytes_before, bytes_after; // of the dataset
     int64_t files_read, files_written;
-    int64_t rows;            // that were written
-    int64_t deletes_applied; // rows that were left out
-    int64_t snapshot_id;     // of the last commit; 0: there was nothing to do
+    int64_t rows;                       // that were written
+    int64_t deletes_applied;            // rows that were left out
+    int64_t rows_dropped_by_tombstones; // of those: that only tombstones hid
+    int64_t tombstones_applied;         // keys that left the list
+    int64_t snapshot_id;                // of the last commit; 0: there was nothing to do
     int64_t duration_us;
 };
 // ERR_INVALID: no such column to cluster by. ERR_CORRUPT: what was read back is not what was
@@ -100,7 +107,8 @@ MUST_CHECK enum err_code upkeep_expire(struct upkeep *u, const struct upkeep_exp
                                        struct err *err);
 
 // Rollback: an older snapshot, by its id or sequence number, becomes current. Nothing is lost: the
-// snapshots after it stay until they expire.
+// snapshots after it stay until they expire. Rows that tombstones hide stay hidden: where the older
+// snapshot shows them, a new one is made from it that does not.
 struct upkeep_rollback {
     struct str dataset;
     int64_t version;

@@ -264,6 +264,7 @@ static enum err_code commit(struct attempt *at, struct err *err) {
     comp->done.snapshot_id = c.snapshot_id;
     comp->done.rows += at->staged.rows;
     comp->done.deletes_applied += at->bin->deleted;
+    comp->done.rows_dropped_by_tombstones += at->bin->tombstoned;
     comp->done.files_read += (int64_t)at->bin->count;
     comp->done.files_written += (int64_t)at->staged.count;
     comp->files = c.after.files;
@@ -316,15 +317,14 @@ static enum err_code look_again(struct compaction *c, const struct upkeep_bin *b
     struct table_scan now;
     TRY(table_pin_at(c->upkeep->tables, &want, at->arena, ret_pin, err));
     TRY(table_files_load(c->upkeep->tables, ret_pin, at->arena, &now, err));
+    TRY(upkeep_tombstones_hold(c->upkeep, c->request, ret_pin, &now, at->arena, err));
     *ret = (struct upkeep_bin){.files = arena_array(at->arena, bin->count, sizeof(void *))};
     for (size_t i = 0; i < now.file_count; i++) {
         const struct table_file *f = &now.files[i];
         for (size_t j = 0; j < bin->count; j++) {
             if (str_eq(f->file->path, bin->files[j]->file->path)) {
-                const int64_t deleted = f->deletes != NULL ? f->deletes->count : 0;
-                ret->files[ret->count++] = f;
-                ret->deleted += deleted;
-                ret->live += f->file->record_count - deleted;
+                ret->files[ret->count] = f;
+                upkeep_bin_add(ret, f);
                 break;
             }
         }
@@ -415,19 +415,50 @@ static void plan_into_result(const struct upkeep_plan *plan, struct upkeep_compa
         ret->files_written += plan->bins[i].live > 0 ? 1 : 0;
         ret->rows += plan->bins[i].live;
         ret->deletes_applied += plan->bins[i].deleted;
+        ret->rows_dropped_by_tombstones += plan->bins[i].tombstoned;
     }
     ret->files_after = ret->files_before - ret->files_read + ret->files_written;
+}
+
+// The tombstones that would leave the list: the files of no bin are left.
+static enum err_code look_at_tombstones(struct compaction *c, const struct table_scan *all,
+                                        const struct upkeep_plan *plan, struct arena *a,
+                                        struct err *err) {
+    struct table_scan left = {.files = arena_array(a, all->file_count, sizeof(*left.files))};
+    struct upkeep_done_with done;
+    for (size_t i = 0; i < all->file_count; i++) {
+        bool goes = all->files[i].deletes == NULL; // then it is of no interest
+        for (size_t b = 0; b < plan->count && !goes; b++) {
+            for (size_t k = 0; k < plan->bins[b].count && !goes; k++) {
+                goes = plan->bins[b].files[k]->file == all->files[i].file;
+            }
+        }
+        if (!goes) {
+            left.files[left.file_count++] = all->files[i];
+        }
+    }
+    const struct upkeep_state state = {&c->pin, &left};
+    TRY(upkeep_tombstones_done(c->upkeep, c->request, &state, a, &done, err));
+    c->done.tombstones_applied = (int64_t)done.count;
+    return ERR_OK;
 }
 
 static enum err_code compact(struct compaction *c, struct err *err) {
     const struct upkeep_compact *r = c->request;
     const struct table_want want = {.name = r->dataset};
     DEFER(arena_release) struct arena a = ARENA(1UL << 32);
+    struct table_scan all;
     struct table_scan files;
     struct upkeep_plan plan;
     TRY(table_pin_at(c->upkeep->tables, &want, &a, &c->pin, err));
     TRY(check_columns(c, err));
-    TRY(table_files_load(c->upkeep->tables, &c->pin, &a, &files, err));
+    TRY(table_files_load(c->upkeep->tables, &c->pin, &a, &all, err));
+    files = (struct table_scan){.files = arena_array(&a, all.file_count, sizeof(*files.files)),
+                                .file_count = all.file_count};
+    for (size_t i = 0; i < all.file_count; i++) {
+        files.files[i] = all.files[i];
+    }
+    TRY(upkeep_tombstones_hold(c->upkeep, r, &c->pin, &files, &a, err));
     upkeep_plan_make(r, &files, c->target_bytes, &a, &plan);
     c->files = c->pin.dataset.files;
     c->bytes = c->pin.dataset.bytes;
@@ -436,10 +467,13 @@ static enum err_code compact(struct compaction *c, struct err *err) {
     c->done.bytes_before = c->done.bytes_after = c->bytes;
     if (r->dry_run) {
         plan_into_result(&plan, &c->done);
-        return ERR_OK;
+        return look_at_tombstones(c, &all, &plan, &a, err);
     }
-    const enum err_code code = plan.count > 0 ? do_bins(c, &plan, err) : ERR_OK;
+    enum err_code code = plan.count > 0 ? do_bins(c, &plan, err) : ERR_OK;
     upkeep_engine_close(&c->engine);
+    if (code == ERR_OK) {
+        code = upkeep_tombstones_apply(c->upkeep, r, &c->done.tombstones_applied, err);
+    }
     c->done.files_after = c->files;
     c->done.bytes_after = c->bytes;
     return code;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hashmap.h"
+#include "table/table_tombstone_list.h"
 #include "upkeep/upkeep_reach.h"
 
 #define LIST_PAGE 1000
@@ -139,6 +140,24 @@ static enum err_code amend(void *ctx, struct ice_metadata *next, struct arena *a
     return ERR_OK;
 }
 
+// Tombstones that were applied are remembered for the sake of older snapshots alone.
+static enum err_code forget_applied(struct expiry *x, struct table_commit *c, struct table_edit *e,
+                                    struct err *err) {
+    const struct table_tombstone_list *list;
+    if (c->base.dataset.tombstones.content.object.len == 0 || e->nothing) {
+        return ERR_OK;
+    }
+    struct ice_metadata *left = ice_metadata_copy(c->base.metadata, c->arena);
+    ice_metadata_remove_snapshots(left, x->ids, x->id_count, c->arena);
+    TRY(table_tombstone_list_load(c->tables, &c->base.dataset, c->arena, &list, err));
+    if (!table_tombstone_list_forgets(list, left)) {
+        return ERR_OK;
+    }
+    const struct table_tombstone_list after =
+        table_tombstone_list_apply(list, NULL, 0, left, c->arena);
+    return table_tombstone_list_put(c, &after, e, err);
+}
+
 static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
     struct expiry *x = c->ctx;
     TRY(find(x, &c->base, err));
@@ -149,7 +168,7 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     c->who.details = x->details;
     e->amend = amend;
     e->amend_ctx = x;
-    return ERR_OK;
+    return forget_applied(x, c, e, err);
 }
 
 // Commits; *ret is what the dataset was before.

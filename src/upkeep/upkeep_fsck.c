@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 
+#include "catalog/catalog_content.h"
+#include "table/table_tombstone.h"
 #include "upkeep/upkeep_reach.h"
 
 #define CACHE_BYTES (64 << 20)
@@ -251,6 +253,48 @@ static enum err_code count_orphans(struct patient *p, struct err *err) {
     return ERR_OK;
 }
 
+// Content objects
+
+// The list of what is tombstoned, as the entity names it.
+static void check_tombstones(struct patient *p) {
+    const struct catalog_dataset *d = &p->pin.dataset;
+    const struct table_tombstone_list *list;
+    struct err err = ERR_NONE;
+    const struct upkeep_finding kind = {
+        .damage = true,
+        .dataset = d->name,
+        .object = d->tombstones.content.object,
+        .mend = STR(MEND_OBJECT
+                    ": without it nobody knows which rows are to be hidden and may come back")};
+    if (kind.object.len == 0) {
+        return;
+    }
+    if (table_tombstone_list_load(p->fsck->tables, d, p->arena, &list, &err) != ERR_OK) {
+        find(p->fsck, &kind, "%s", err.msg);
+    } else if ((int64_t)list->count != d->tombstones.count) {
+        find(p->fsck, &kind, "it lists %zu tombstones, the catalog says %lld", list->count,
+             (long long)d->tombstones.count);
+    }
+}
+
+static void check_content(struct fsck *f) {
+    struct err err = ERR_NONE;
+    struct str *names;
+    size_t count = 0;
+    const struct upkeep_finding kind = {
+        .object = CATALOG_CONTENT_PREFIX,
+        .mend = STR("it was left by a change that was cut short; an erasure removes it")};
+    if (catalog_content_unnamed(f->catalog, 0, f->arena, &names, &count, &err) != ERR_OK) {
+        find(f, &kind, "the content objects cannot be listed: %s", err.msg);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct upkeep_finding one = kind;
+        one.object = names[i];
+        find(f, &one, "a content object that nothing leads to; it may hold values of people");
+    }
+    f->health.orphans += (int64_t)count;
+}
+
 // One dataset
 
 static enum err_code examine(struct patient *p, struct err *err) {
@@ -267,6 +311,7 @@ static enum err_code examine(struct patient *p, struct err *err) {
         return err_set(err, ERR_CORRUPT, "the catalog says snapshot %lld, the metadata %lld",
                        (long long)p->pin.dataset.snapshot_id, (long long)m->current_snapshot_id);
     }
+    check_tombstones(p);
     check_snapshots(p);
     TRY(check_rows(p, err));
     return count_orphans(p, err);
@@ -363,6 +408,7 @@ enum err_code upkeep_fsck(const struct upkeep_fsck *options, struct arena *a,
     } else {
         TRY(open_engine(&f, err));
         check_datasets(&f);
+        check_content(&f);
     }
     *ret = f.health;
     return ERR_OK;

@@ -63,8 +63,9 @@ static size_t cut_large(const struct table_file **files, size_t count, int64_t s
     return kept;
 }
 
-static void bin_add(struct upkeep_bin *b, const struct table_file *f) {
+void upkeep_bin_add(struct upkeep_bin *b, const struct table_file *f) {
     b->count++;
+    b->tombstoned += f->deletes != NULL ? f->deletes->tombstone_count : 0;
     b->bytes += weight_of(f);
     b->deleted += deleted_of(f);
     b->live += f->file->record_count - deleted_of(f);
@@ -81,7 +82,7 @@ static void pack(const struct table_file **files, size_t count, int64_t target_b
     for (size_t i = 0; i < count;) {
         struct upkeep_bin b = {.files = files + i};
         do {
-            bin_add(&b, files[i++]);
+            upkeep_bin_add(&b, files[i++]);
         } while (i < count && b.bytes + weight_of(files[i]) <= target_bytes &&
                  b.count < BIN_FILES_MAX);
         if (upkeep_bin_is_of_use(&b)) {
@@ -112,7 +113,7 @@ void upkeep_plan_make(const struct upkeep_compact *request, const struct table_s
         struct upkeep_bin *b = arena_alloc(a, sizeof(*b));
         b->files = some;
         for (size_t i = 0; i < count; i++) {
-            bin_add(b, some[i]);
+            upkeep_bin_add(b, some[i]);
         }
         *ret = (struct upkeep_plan){b, 1};
     }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/log.h"
+#include "catalog/catalog_content.h"
 #include "upkeep/upkeep_int.h"
 
 #define LOOK_AT_ALL_US (INT64_C(3600) * 1000000)
@@ -121,6 +122,7 @@ static enum err_code do_compact(struct turn *t, struct job *job, struct arena *a
     const struct upkeep_compact r = {
         .dataset = t->dataset,
         .tiered = true,
+        .keeps_tombstones = true,
         .deletes_share = p->options.deletes_percent * 10,
         .bytes_a_second = p->options.bytes_a_second,
         .threads = 1,
@@ -217,12 +219,25 @@ static bool give_a_turn(struct upkeep_policy *p, bool all) {
     return false;
 }
 
+// Content objects that a change left behind when it was cut short may hold values of people.
+static void sweep_content(struct upkeep_policy *p) {
+    DEFER(arena_release) struct arena a = ARENA(1U << 30);
+    struct catalog_content_swept swept;
+    struct err err = ERR_NONE;
+    if (catalog_content_sweep(p->upkeep->catalog, LOOK_AT_ALL_US, &a, &swept, &err) != ERR_OK) {
+        log_warn("upkeep", "error=%s", log_quote(str_from(err.msg)));
+    }
+}
+
 static void look(struct upkeep_policy *p) {
     const uint64_t seq = txlog_seq(catalog_log(p->upkeep->catalog));
     const int64_t now_us = clock_mono_us();
     const bool all = now_us - p->seen_all_us >= LOOK_AT_ALL_US;
     if (jobs_active(p->jobs, KIND, STR_NONE) || (seq == p->seen_seq && !all)) {
         return;
+    }
+    if (all) {
+        sweep_content(p);
     }
     if (!give_a_turn(p, all)) {
         p->seen_seq = seq;

@@ -45,11 +45,31 @@ static enum err_code look_up(struct rollback *r, const struct table_pin *base, s
     return ERR_OK;
 }
 
+// The new snapshot is current already; what the catalog says of sizes is counted anew.
+static enum err_code only_count(void *ctx, struct ice_metadata *next, struct arena *a,
+                                struct err *err) {
+    (void)ctx;
+    (void)next;
+    (void)a;
+    (void)err;
+    return ERR_OK;
+}
+
+// Where rows must be hidden, a snapshot that does so is made from the older one.
 static enum err_code prepare(struct table_commit *c, struct table_edit *e, struct err *err) {
     struct rollback *r = c->ctx;
+    const struct ice_snapshot *from = c->base.snapshot;
     TRY(look_up(r, &c->base, err));
     e->amend = amend;
     e->amend_ctx = r;
+    c->base.snapshot = ice_metadata_snapshot_by_id(c->base.metadata, r->snapshot_id);
+    TRY(table_tombstones_hide_base(c, e, err));
+    if (e->deletes.count + e->removed.count > 0) {
+        e->operation = e->removed.count > 0 ? STR("overwrite") : STR("delete");
+        e->amend = only_count;
+    } else {
+        c->base.snapshot = from;
+    }
     return ERR_OK;
 }
 

@@ -2,13 +2,12 @@
 
 #include "base/log.h"
 #include "erase/erase_history_int.h"
-#include "table/table_tombstone.h"
+#include "table/table_tombstone_list.h"
 
 #define HISTORY_ARENA (1UL << 34) // metadata and manifests of all snapshots
 
 struct rewrite {
     struct erase_past past;
-    struct catalog_tombstones tombstones; // what is left of them
     json_t *extras;
 };
 
@@ -25,25 +24,16 @@ static bool is_key_id(const struct erase_past *p, int32_t id) {
     return is;
 }
 
-// Fills done.tombstones and done.handles. *ret: those that stay.
-static enum err_code look_at_tombstones(struct erase_past *p, struct table_tombstone_list *ret,
-                                        struct err *err) {
-    const struct catalog_dataset *d = &p->pin->dataset;
-    const struct ice_field *field =
-        ice_schema_find_id(ice_metadata_schema(p->pin->metadata), d->tombstones.field_id);
-    const struct table_tombstone_list *list;
-    size_t handle_cap = 0;
-    *ret = (struct table_tombstone_list){0};
-    if (d->tombstones.count == 0 || field == NULL || !is_key_id(p, field->id)) {
-        return ERR_OK;
-    }
-    TRY(table_tombstone_list_load(p->tables, d, p->arena, &list, err));
+// Those of the items that are no subjects; notes the handles of the others.
+static void items_without(struct erase_past *p, const struct table_tombstone_list *list,
+                          const struct ice_type *type, struct table_tombstone_list *ret) {
     struct table_tombstone_item *left = arena_array(p->arena, list->count, sizeof(*left));
-    *ret = (struct table_tombstone_list){
-        .column = list->column, .field_id = list->field_id, .items = left};
+    size_t handle_cap = 0;
+    ret->items = left;
+    ret->count = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct table_tombstone_item *item = &list->items[i];
-        if (erase_past_has(p, &field->type, item->value)) {
+        if (erase_past_has(p, type, item->value)) {
             p->done.handles = arena_grow(p->texts, p->done.handles, &handle_cap,
                                          (size_t)p->done.tombstones + 1, sizeof(struct str));
             p->done.handles[p->done.tombstones++] = table_tombstone_handle(item, p->texts);
@@ -51,6 +41,66 @@ static enum err_code look_at_tombstones(struct erase_past *p, struct table_tombs
             left[ret->count++] = *item;
         }
     }
+}
+
+// Is it one of the subjects, as a key of any type?
+static bool is_subject(const struct erase_past *p, struct str value) {
+    static const struct ice_type types[] = {
+        {.kind = ICE_STRING}, {.kind = ICE_LONG}, {.kind = ICE_UUID}};
+    bool is = false;
+    for (size_t i = 0; i < ARRAY_LEN(types) && !is; i++) {
+        is = erase_past_has(p, &types[i], value);
+    }
+    return is;
+}
+
+// The same with those that were applied, which have no handles any more.
+static struct table_tombstones_applied applied_without(struct erase_past *p,
+                                                       const struct table_tombstones_applied *all) {
+    struct table_tombstones_applied left = *all;
+    struct str *values = arena_array(p->arena, all->count, sizeof(*values));
+    left.values = values;
+    left.count = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        if (is_subject(p, all->values[i])) {
+            p->stale_list = true;
+        } else {
+            values[left.count++] = all->values[i];
+        }
+    }
+    return left;
+}
+
+// Fills done.tombstones, done.handles and stale_list. *ret: those that stay.
+static enum err_code look_at_tombstones(struct erase_past *p, struct table_tombstone_list *ret,
+                                        struct err *err) {
+    const struct catalog_dataset *d = &p->pin->dataset;
+    const struct ice_field *field =
+        ice_schema_find_id(ice_metadata_schema(p->pin->metadata), d->tombstones.field_id);
+    const struct table_tombstone_list *list;
+    p->stale_list = false;
+    *ret = (struct table_tombstone_list){0};
+    if (d->tombstones.content.object.len == 0) {
+        return ERR_OK;
+    }
+    TRY(table_tombstone_list_load(p->tables, d, p->arena, &list, err));
+    struct table_tombstones_applied *applied =
+        arena_array(p->arena, list->applied_count, sizeof(*applied));
+    *ret = *list;
+    ret->applied = applied;
+    if (field != NULL && is_key_id(p, field->id)) {
+        items_without(p, list, &field->type, ret);
+    }
+    ret->applied_count = 0;
+    for (size_t i = 0; i < list->applied_count; i++) {
+        struct table_tombstones_applied *one = &applied[ret->applied_count];
+        *one = list->applied[i];
+        if (is_key_id(p, one->field_id)) {
+            *one = applied_without(p, &list->applied[i]);
+        }
+        ret->applied_count += one->count > 0 ? 1 : 0;
+    }
+    p->stale_list = p->stale_list || p->done.tombstones > 0;
     return ERR_OK;
 }
 
@@ -79,15 +129,14 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     struct table_tombstone_list list;
     TRY(erase_past_find(p, &c->base, err));
     TRY(look_at_tombstones(p, &list, err));
-    if (p->done.rows == 0 && p->done.tombstones == 0 && !p->stale_bounds) {
+    if (p->done.rows == 0 && !p->stale_list && !p->stale_bounds) {
         e->nothing = true;
         return ERR_OK;
     }
     TRY(erase_past_write(p, c, err));
     TRY(erase_past_describe(p, c, err));
-    if (p->done.tombstones > 0) {
-        TRY(table_tombstone_list_put(p->tables, &list, p->arena, &r->tombstones, err));
-        e->tombstones = &r->tombstones;
+    if (p->stale_list) {
+        TRY(table_tombstone_list_put(c, &list, e, err));
     }
     TRY(erase_past_list_removed(p, err));
     TRY(ask_extras(r, err));

@@ -85,6 +85,7 @@ struct erase_past {
     struct erase_manifest *manifests;
     struct erase_snapshot *snapshots;
     bool stale_bounds; // an entry of a file that is gone may still tell of a subject
+    bool stale_list;   // the list of tombstones names a subject
     struct erase_history done;
 };
 // Of one whose work, job and arenas are set.

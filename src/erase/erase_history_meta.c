@@ -314,5 +314,5 @@ enum err_code erase_past_list_removed(struct erase_past *p, struct err *err) {
         }
     }
     TRY(remove_files(&r, err));
-    return p->done.tombstones > 0 ? remove_content(&r, err) : ERR_OK;
+    return p->stale_list ? remove_content(&r, err) : ERR_OK;
 }

@@ -3,7 +3,7 @@
 #include "erase/left_test.h"
 
 #include "table/table_alter.h"
-#include "table/table_tombstone.h"
+#include "table/table_tombstone_list.h"
 
 static void alter(struct table_column_change change) {
     DEFER(arena_release) struct arena a = ARENA(1U << 28);
@@ -344,27 +344,21 @@ static void tombstones_of_others_stay(void **state) {
     assert_sound();
 }
 
-static struct catalog_tombstones lonely;
-
 static enum err_code prepare_lonely(struct table_commit *c, struct table_edit *e,
                                     struct err *error) {
-    (void)c;
-    (void)error;
-    e->tombstones = &lonely;
-    return ERR_OK;
+    static const struct table_tombstone_item item = {
+        .value = {"4", 1},
+        .integer = true,
+        .key = {"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", 64}};
+    const struct table_tombstone_list list = {
+        .column = STR("id"), .field_id = 1, .items = &item, .count = 1};
+    return table_tombstone_list_put(c, &list, e, error);
 }
 
 // As after a compaction that was stopped before it took them off the list.
 static void tombstones_without_rows_go_too(void **state) {
     (void)state;
-    const struct table_tombstone_item item = {
-        .value = STR("4"),
-        .integer = true,
-        .key = STR("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")};
-    const struct table_tombstone_list list = {
-        .column = STR("id"), .field_id = 1, .items = &item, .count = 1};
     lake_write(TABLE_CREATE, "(VALUES (1, 10::BIGINT)) t(id, v)");
-    OK(table_tombstone_list_put(world.tables, &list, &world.arena, &lonely, &err));
     past_commit(prepare_lonely, NULL);
     assert_int_equal(tombstones()->count, 1);
     const struct erase_history h = erase_key("id", "4");
@@ -373,6 +367,35 @@ static void tombstones_without_rows_go_too(void **state) {
     assert_int_equal(h.snapshots_changed, 0);
     assert_int_equal(tombstones()->count, 0);
     assert_rows("1=10");
+    assert_sound();
+}
+
+// A subject may be known only from what a compaction has applied.
+static void applied_tombstones_forget_subjects(void **state) {
+    (void)state;
+    struct table_key keys[] = {{.text = STR("2"), .integer = true},
+                               {.text = STR("3"), .integer = true}};
+    const struct table_tombstone r = {
+        .dataset = STR("d"),
+        .column = STR("id"),
+        .keys = keys,
+        .key_count = 2,
+        .who = {.actor = STR("tester"), .action = STR("dataset.tombstone")},
+        .session = world.session};
+    struct table_tombstoned done;
+    lake_write(TABLE_CREATE, "(VALUES (1, 10::BIGINT), (2, 20), (3, 30)) t(id, v)");
+    OK(table_tombstone(world.tables, &r, &world.arena, &done, &err));
+    (void)lake_compact();
+    assert_int_equal(tombstones()->count, 0);
+    assert_int_equal(tombstones()->applied[0].count, 2);
+    (void)erase_key("id", "2");
+    assert_int_equal(tombstones()->applied[0].count, 1);
+    assert_str(tombstones()->applied[0].values[0], "3");
+    assert_rows("1=10");
+    assert_sound();
+    (void)erase_key("id", "3");
+    assert_int_equal(tombstones()->applied_count, 0);
+    assert_int_equal(lake_dataset().tombstones.content.object.len, 0);
     assert_sound();
 }
 
@@ -432,6 +455,7 @@ int main(void) {
         PAST_TEST(tombstones_go_with_their_subjects),
         PAST_TEST(tombstones_of_others_stay),
         PAST_TEST(tombstones_without_rows_go_too),
+        PAST_TEST(applied_tombstones_forget_subjects),
         PAST_TEST(removing_waits_for_readers_but_not_for_ever_and_may_be_repeated),
         PAST_TEST(a_copy_in_memory_is_forgotten),
     };

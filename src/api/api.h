@@ -9,6 +9,7 @@
 #include "base/scratch.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "catalog/catalog_role.h"
 #include "engine/engine.h"
 #include "hot/hot.h"
 #include "http/http.h"
@@ -52,12 +53,28 @@ struct call {
     // For the journal: the route's action, or a narrower one that the handler has found it to be;
     // what it is about, when that stands in the body (api_about); why, if that was given.
     struct str action, about, reason;
-    struct catalog_token token; // who asks; its principal is empty on public routes
-    void *state;                // the handler's own
+    struct catalog_token token;          // who asks; its principal is empty on public routes
+    const struct catalog_rights *rights; // what they may; nothing on public routes
+    bool permitted;                      // api_permit was asked
+    void *state;                         // the handler's own
     void (*release)(struct call *c);
 };
 
-enum permission { PERMIT_ANYONE, PERMIT_ADMIN };
+// What a route takes: of the dataset whose name its path has, or that the handler finds in the body
+// (PERMIT_NAMED_…) and asks api_permit for. Who has no right at all on it is told that it is not
+// there. permit.c has the table; the OpenAPI document tells it as x-tarn-permission.
+enum permission {
+    PERMIT_ANYONE,
+    PERMIT_TOKEN, // the handler shows and does only what is the principal's own: see api_own
+    PERMIT_ADMIN, // of the server
+    PERMIT_SEE,   // any right
+    PERMIT_READ,
+    PERMIT_WRITE,
+    PERMIT_TOMBSTONE,
+    PERMIT_ERASE,
+    PERMIT_NAMED_WRITE,
+    PERMIT_STATEMENT, // query/ asks
+};
 
 // What stands behind '?': for the check of what comes, and for the documentation.
 struct route_query {
@@ -108,9 +125,21 @@ MUST_CHECK enum err_code api_query_number(struct call *c, const char *name, int6
 MUST_CHECK enum err_code api_query_flag(struct call *c, const char *name, bool *ret,
                                         struct err *err);
 json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
-// May the caller do everything? What it may do in SQL (enum query_right).
-bool api_is_admin(const struct call *c);
-unsigned api_rights(const struct call *c);
+// Rights. dispatch.c asks for what the route says, once the token is known; c->param is then the
+// dataset's own name.
+MUST_CHECK enum err_code api_authorize(struct call *c, struct err *err);
+// For a name that stands elsewhere: *name becomes the dataset's own. ERR_NOT_FOUND, ERR_DENIED.
+MUST_CHECK enum err_code api_permit(struct call *c, unsigned need, struct str *name,
+                                    struct err *err);
+MUST_CHECK enum err_code api_permit_admin(struct call *c, struct err *err);
+// To write the dataset that r names, or to make it.
+MUST_CHECK enum err_code api_permit_ingest(struct call *c, struct ingest_request *r,
+                                           struct err *err);
+bool api_wants_dataset(const struct call *c); // is the call about a dataset?
+bool api_was_permitted(const struct call *c); // has a handler asked that has to?
+// Whose queries and jobs the caller may see: its principal's; empty: all.
+struct str api_own(const struct call *c);
+json_t *api_permission_json(enum permission p);
 // Who asks for the change, for the journal: the action is call.action.
 struct catalog_author api_author(const struct call *c);
 // The body names what is to be changed.
@@ -157,6 +186,10 @@ enum err_code query_stop(struct call *c, struct err *err);
 enum err_code cache_pin(struct call *c, struct err *err);
 enum err_code cache_evict(struct call *c, struct err *err);
 enum err_code cache_stats(struct call *c, struct err *err);
+enum err_code role_list(struct call *c, struct err *err);
+enum err_code role_put(struct call *c, struct err *err);
+enum err_code role_show(struct call *c, struct err *err);
+enum err_code role_remove(struct call *c, struct err *err);
 enum err_code token_make(struct call *c, struct err *err);
 enum err_code token_list(struct call *c, struct err *err);
 enum err_code token_revoke(struct call *c, struct err *err);

@@ -29,19 +29,32 @@ static json_t *stat_json(const struct hot_stat *s) {
     return j;
 }
 
+static bool may_see(struct call *c, struct str dataset) {
+    const struct catalog_wish wish = {.rights = c->rights, .need = CATALOG_READ_RAW};
+    struct catalog_dataset d;
+    struct err err = ERR_NONE;
+    return c->rights->admin ||
+           (catalog_dataset_permit(c->api->catalog, dataset, &wish, c->arena, &d, &err) == ERR_OK &&
+            str_eq(d.name, dataset));
+}
+
 enum err_code cache_stats(struct call *c, struct err *err) {
     (void)err;
     struct hot_stats all;
     json_t *j = json_object();
     json_t *items = json_array();
     int64_t rows = 0;
+    int64_t bytes = 0;
     hot_stats_get(c->api->hot, c->arena, &all);
     for (size_t i = 0; i < all.count; i++) {
-        json_array_append_new(items, stat_json(&all.items[i]));
-        rows += all.items[i].rows;
+        if (may_see(c, all.items[i].dataset)) {
+            json_array_append_new(items, stat_json(&all.items[i]));
+            rows += all.items[i].rows;
+            bytes += all.items[i].bytes;
+        }
     }
     json_object_set_new(j, "budget_bytes", json_integer(all.bytes_max));
-    json_object_set_new(j, "bytes", json_integer(all.bytes));
+    json_object_set_new(j, "bytes", json_integer(c->rights->admin ? all.bytes : bytes));
     json_object_set_new(j, "rows", json_integer(rows));
     json_object_set_new(j, "datasets", items);
     api_json_tree(c, 200, j);
@@ -77,6 +90,7 @@ enum err_code cache_pin(struct call *c, struct err *err) {
     TRY(api_body_json(c, &body, err));
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "dataset", &dataset, err));
+    TRY(api_permit(c, CATALOG_WRITE, &dataset, err));
     struct pin_work *w = xcalloc(1, sizeof(*w));
     *w = (struct pin_work){.api = c->api, .dataset = xstrdup(arena_cstr(c->arena, dataset))};
     struct job_spec spec = {
@@ -97,6 +111,7 @@ enum err_code cache_evict(struct call *c, struct err *err) {
     if (all == (dataset.len > 0)) {
         return err_set(err, ERR_INVALID, "say which: {\"dataset\": NAME} or {\"all\": true}");
     }
+    TRY(all ? api_permit_admin(c, err) : api_permit(c, CATALOG_WRITE, &dataset, err));
     TRY(hot_evict(c->api->hot, dataset, &count, err));
     json_t *j = json_object();
     json_object_set_new(j, "evicted", json_integer((json_int_t)count));

@@ -72,7 +72,7 @@ enum err_code catalog_columns(struct call *c, struct err *err) {
     struct table_alter r = {.dataset = c->param, .who = api_author(c)};
     struct table_altered done;
     const struct query_request q = {
-        .id = c->id, .principal = c->token.principal, .rights = api_rights(c)};
+        .id = c->id, .principal = c->token.principal, .rights = c->rights};
     TRY(api_body_json(c, &body, err));
     TRY(read_changes(c, body, &r, err));
     TRY(query_alter(c->api->queries, &q, &r, c->arena, &done, err));

@@ -2,6 +2,8 @@
 
 #include "api/api.h"
 
+#define PAGE 1000
+
 static json_t *summary_json(const struct catalog_dataset *d, struct arena *a) {
     json_t *j = json_object();
     json_object_set_new(j, "name", json_new_str(d->name));
@@ -16,13 +18,35 @@ static json_t *summary_json(const struct catalog_dataset *d, struct arena *a) {
     return j;
 }
 
+// A page of those that the caller has any right on. There is a next one only if it has some.
+static void list_visible(struct call *c, struct str after, size_t max,
+                         struct catalog_datasets *ret) {
+    struct catalog_datasets page = {.more = true};
+    *ret = (struct catalog_datasets){.items = arena_array(c->arena, max, sizeof(*ret->items))};
+    while (page.more && !ret->more) {
+        catalog_dataset_list(c->api->catalog, after, PAGE, c->arena, &page);
+        for (size_t i = 0; i < page.count && !ret->more; i++) {
+            const struct catalog_dataset *d = &page.items[i];
+            after = d->name;
+            if (catalog_rights_on(c->rights, d->name, d->bucket) == 0) {
+                continue;
+            }
+            if (ret->count == max) {
+                ret->more = true;
+            } else {
+                ret->items[ret->count++] = *d;
+            }
+        }
+    }
+}
+
 enum err_code catalog_list(struct call *c, struct err *err) {
     int64_t limit = 100;
     struct str cursor = STR_NONE;
     struct catalog_datasets list;
     TRY(api_query_number(c, "limit", 1, 1000, &limit, err));
     (void)http_query(c->http, "cursor", &cursor);
-    catalog_dataset_list(c->api->catalog, cursor, (size_t)limit, c->arena, &list);
+    list_visible(c, cursor, (size_t)limit, &list);
     json_t *j = json_object();
     json_t *items = json_array();
     for (size_t i = 0; i < list.count; i++) {
@@ -84,7 +108,6 @@ static enum err_code objects_json(struct call *c, const struct table_pin *pin, j
 
 enum err_code catalog_show(struct call *c, struct err *err) {
     struct table_pin pin;
-    json_t *objects;
     struct str seen;
     struct table_want want = {.name = c->param};
     TRY(table_pin_at(c->api->tables, &want, c->arena, &pin, err));
@@ -95,7 +118,11 @@ enum err_code catalog_show(struct call *c, struct err *err) {
         http_answer(c->http, 304, NULL, STR_NONE);
         return ERR_OK;
     }
-    TRY(objects_json(c, &pin, &objects, err));
+    const bool reads = (catalog_rights_on(c->rights, d->name, d->bucket) & CATALOG_READ_RAW) != 0;
+    json_t *objects = NULL;
+    if (reads) {
+        TRY(objects_json(c, &pin, &objects, err));
+    }
     json_t *schema = json_object();
     json_object_set_new(schema, "schema_id", json_integer(pin.schema->schema_id));
     json_object_set_new(schema, "fields", api_schema_fields(pin.schema, c->arena));
@@ -107,8 +134,10 @@ enum err_code catalog_show(struct call *c, struct err *err) {
         json_new_str(arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(pin.metadata->location),
                                   STR_ARG(str_slice(d->metadata, d->dir.len, d->metadata.len)))));
     json_object_set_new(j, "schema", schema);
-    json_object_set_new(j, "objects", objects);
-    json_object_set_new(j, "snapshots", snapshots_json(pin.metadata, c->arena));
+    if (reads) {
+        json_object_set_new(j, "objects", objects);
+        json_object_set_new(j, "snapshots", snapshots_json(pin.metadata, c->arena));
+    }
     api_json_tree(c, 200, j);
     return ERR_OK;
 }
@@ -136,6 +165,7 @@ enum err_code catalog_rename(struct call *c, struct err *err) {
     TRY(json_only_keys(body, keys, err));
     TRY(json_need_str(body, "to", &to, err));
     TRY(catalog_dataset_get(c->api->catalog, c->param, c->arena, &d, err));
+    TRY(catalog_permit_rename(c->rights, &d, to, err));
     TRY(catalog_dataset_rename(c->api->catalog, &d, to, &who, &version, err));
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(to));

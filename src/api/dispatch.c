@@ -47,25 +47,15 @@ static enum err_code authenticate(struct call *c, struct err *err) {
     return catalog_token_check(c->api->catalog, str_trim(header), c->arena, &c->token, err);
 }
 
-bool api_is_admin(const struct call *c) {
-    for (size_t i = 0; i < c->token.role_count; i++) {
-        if (str_is(c->token.roles[i], "admin")) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum err_code permit(struct call *c, struct err *err) {
+static enum err_code identify(struct call *c, struct err *err) {
     if (c->route->permission == PERMIT_ANYONE) {
         return ERR_OK;
     }
-    enum err_code code = authenticate(c, err);
+    const enum err_code code = authenticate(c, err);
     if (code != ERR_OK) {
         counter_add(COUNTER_auth_failures, 1);
-        return code;
     }
-    return api_is_admin(c) ? ERR_OK : err_set(err, ERR_DENIED, "this token may not do that");
+    return code;
 }
 
 // Every parameter behind '?' must be one that the route knows: a misspelt option is an error.
@@ -139,9 +129,10 @@ static enum err_code head(struct call *c, struct err *err) {
     c->param = match.param;
     c->action = c->route->action != NULL ? str_from(c->route->action) : STR_NONE;
     (void)http_query(c->http, "reason", &c->reason);
-    TRY(permit(c, err));
+    TRY(identify(c, err));
     TRY(check_query(c, err));
     TRY(wait_for_seq(c, err));
+    TRY(api_authorize(c, err)); // in the state that the client has seen
     if (c->route->begin != NULL) {
         return c->route->begin(c, err);
     }
@@ -170,6 +161,8 @@ static void on_handle(void *ctx, struct http_request *r) {
     if (code != ERR_OK) {
         api_note_refused(c, code);
         answer_failure(c, &err);
+    } else {
+        CHECK(api_was_permitted(c));
     }
     set_seq(c);
 }

@@ -180,6 +180,7 @@ enum err_code ingest_delta_rows(struct call *c, struct err *err) {
     bool evolves = false;
     TRY(api_body_json(c, &body, err));
     TRY(read_delta(c, body, &d, err));
+    TRY(api_permit(c, CATALOG_WRITE, &d.dataset, err));
     (void)json_get_bool(body, "evolve", &evolves);
     if (evolves) {
         return evolve(c, &d, err);

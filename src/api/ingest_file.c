@@ -137,6 +137,7 @@ static enum err_code file_start(struct upload *u, struct err *err) {
         return err_set(err, ERR_INVALID, "say which dataset: ?dataset=NAME%s",
                        u->form ? ", or a field \"dataset\" before the file" : "");
     }
+    TRY(api_permit_ingest(u->call, &u->request, err));
     return ingest_begin(u->call->api->ingest, &u->request, &u->upload, err);
 }
 

@@ -36,7 +36,7 @@ static void download_release(struct call *c) {
 enum err_code ingest_rejects(struct call *c, struct err *err) {
     struct str path;
     struct download *d = arena_alloc(c->arena, sizeof(*d));
-    TRY(ingest_rejects_path(c->api->ingest, c->param, c->arena, &path, err));
+    TRY(ingest_rejects_path(c->api->ingest, c->param, api_own(c), c->arena, &path, err));
     d->fd = open(arena_cstr(c->arena, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (d->fd < 0) {
         return err_errno(err, "cannot open the rejects file");

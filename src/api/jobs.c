@@ -41,7 +41,7 @@ enum err_code job_list(struct call *c, struct err *err) {
     struct job_views list;
     TRY(api_query_number(c, "limit", 1, 1000, &limit, err));
     (void)http_query(c->http, "cursor", &cursor);
-    jobs_list(c->api->jobs, cursor, (size_t)limit, c->arena, &list);
+    jobs_list(c->api->jobs, api_own(c), cursor, (size_t)limit, c->arena, &list);
     json_t *j = json_object();
     json_t *items = json_array();
     for (size_t i = 0; i < list.count; i++) {
@@ -54,15 +54,23 @@ enum err_code job_list(struct call *c, struct err *err) {
     return ERR_OK;
 }
 
+// The job of the path, if it is the caller's.
+static enum err_code get_own(struct call *c, struct job_view *ret, struct err *err) {
+    const struct str own = api_own(c);
+    TRY(jobs_get(c->api->jobs, c->param, c->arena, ret, err));
+    return own.len == 0 || str_eq(own, ret->principal) ? ERR_OK : jobs_missing(c->param, err);
+}
+
 enum err_code job_show(struct call *c, struct err *err) {
     struct job_view v;
-    TRY(jobs_get(c->api->jobs, c->param, c->arena, &v, err));
+    TRY(get_own(c, &v, err));
     api_json_tree(c, 200, job_json(&v, c->arena));
     return ERR_OK;
 }
 
 enum err_code job_stop(struct call *c, struct err *err) {
     struct job_view v;
+    TRY(get_own(c, &v, err));
     TRY(jobs_cancel(c->api->jobs, c->param, err));
     TRY(jobs_get(c->api->jobs, c->param, c->arena, &v, err));
     api_json_tree(c, 202, job_json(&v, c->arena));
@@ -105,7 +113,7 @@ static enum err_code next_event(void *ctx, struct buf *out, bool *last, struct e
 
 enum err_code job_events(struct call *c, struct err *err) {
     struct job_view v;
-    TRY(jobs_get(c->api->jobs, c->param, c->arena, &v, err));
+    TRY(get_own(c, &v, err));
     struct watcher *w = arena_alloc(c->arena, sizeof(*w));
     *w = (struct watcher){.call = c, .id = c->param};
     w->seen = v.change - 1; // the first event tells how the job is now

@@ -63,6 +63,11 @@ static json_t *parameters(const struct route *r, struct arena *a) {
         json_array_append_new(list, parameter("header", "Prefer", "string",
                                               "respond-async: do not wait, answer with a job."));
     }
+    if (r->handle == role_put || r->handle == role_remove) {
+        json_array_append_new(list, parameter("header", "If-Match", "string",
+                                              "The ETag of the role as it was read: it is changed "
+                                              "only if it still is so."));
+    }
     if (r->permission != PERMIT_ANYONE) {
         json_array_append_new(list, parameter("header", "X-Tarn-Seq", "integer",
                                               "The X-Tarn-Seq of an earlier answer: wait until "
@@ -119,6 +124,7 @@ static json_t *operation(const struct route *r, struct arena *a) {
     json_object_set_new(j, "operationId", json_string(r->id));
     json_object_set_new(j, "summary", json_string(r->summary));
     json_object_set_new(j, "tags", tags);
+    json_object_set_new(j, "x-tarn-permission", api_permission_json(r->permission));
     json_object_set_new(j, "parameters", parameters(r, a));
     if (r->request != NULL) {
         json_object_set_new(j, "requestBody", request_body(r, a));

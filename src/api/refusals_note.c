@@ -23,6 +23,9 @@ static bool may_be_told(struct str target, struct str name) {
         }
         return plain;
     }
+    if (str_is(target, "role:")) {
+        return catalog_role_check_name(name, &err) == ERR_OK;
+    }
     const struct str bare =
         str_starts(name, STR("__raw__")) ? str_slice(name, strlen("__raw__"), name.len) : name;
     return str_is(name, "*") || catalog_check_name(bare, &err) == ERR_OK;
@@ -48,8 +51,15 @@ static struct str reason_of(const struct call *c) {
     return str_is(str_from(c->route->tag), "erasure") ? STR_NONE : c->reason;
 }
 
+// Who may not see everything is answered "not found" where others are refused: whether there is
+// such a dataset makes no difference here either.
+static bool is_look(const struct call *c, enum err_code why) {
+    return why == ERR_DENIED ||
+           (why == ERR_NOT_FOUND && c->rights != NULL && !c->rights->admin && api_wants_dataset(c));
+}
+
 bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret) {
-    if (c->token.principal.len == 0 || (c->action.len == 0 && why != ERR_DENIED)) {
+    if (c->token.principal.len == 0 || (c->action.len == 0 && !is_look(c, why))) {
         return false;
     }
     *ret = (struct refusal){.actor = c->token.principal,

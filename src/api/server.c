@@ -135,13 +135,27 @@ static enum err_code write_token_file(int folder, struct str token, struct err *
     return ERR_OK;
 }
 
-// The first start makes one admin token. *ret is empty when there are tokens already. Of several
+// Is there a token that may do everything, and will be valid tomorrow?
+static bool has_admin(struct api *api, struct arena *a) {
+    const int64_t tomorrow_us = clock_wall_us() + INT64_C(86400) * 1000000;
+    struct catalog_token *tokens;
+    size_t count;
+    catalog_token_list(api->catalog, a, &tokens, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct catalog_rights *r;
+        catalog_rights_resolve(api->catalog, tokens[i].roles, tokens[i].role_count, a, &r);
+        if (r->admin && (tokens[i].expires_us == 0 || tokens[i].expires_us > tomorrow_us)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The first start makes one admin token. *ret is empty when there is one already. Of several
 // servers that start at once one makes it, and it is in its file before it is valid: one that is
 // killed meanwhile leaves nobody outside.
 static enum err_code first_token(struct api *api, struct arena *a, struct str *ret,
                                  struct err *err) {
-    struct catalog_token *tokens;
-    size_t count;
     *ret = STR_NONE;
     const char *data = arena_cstr(a, api->config->server_data);
     DEFER(closep) int folder = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,8 +163,7 @@ static enum err_code first_token(struct api *api, struct arena *a, struct str *r
         return err_errno(err, "cannot lock the folder \"%s\"", data);
     }
     TRY(txlog_refresh(catalog_log(api->catalog), 0, 0, err));
-    catalog_token_list(api->catalog, a, &tokens, &count);
-    if (count > 0) {
+    if (has_admin(api, a)) {
         return ERR_OK;
     }
     struct str role = STR("admin");

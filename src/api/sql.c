@@ -21,7 +21,10 @@ struct answer {
     bool whole; // JSON with its frame, not a stream of rows
     bool began, finished;
     bool truncated;
+    const char *why; // it was truncated
     int64_t rows, rows_max;
+    bool rows_by_role;             // rows_max is what the roles allow
+    int64_t bytes, bytes_max;      // of the rows, encoded; 0: no limit
     const struct vec_chunk *chunk; // fetched ahead; NULL: at the end
     size_t chunk_done;             // rows of it that are out
     size_t rows_at_once;
@@ -235,31 +238,69 @@ static void frame_tail(struct answer *an, struct buf *out) {
     buf_printf(out, ",\"row_count\":%lld,\"truncated\":%s", (long long)an->rows,
                an->truncated ? "true" : "false");
     if (an->truncated) {
-        buf_add_cstr(out, ",\"hint\":\"more rows than rows_max: raise it, or ask for text/csv, "
-                          "application/x-ndjson or application/vnd.apache.arrow.stream, which "
-                          "have no such limit\"");
+        buf_add_cstr(out, ",\"hint\":");
+        json_quote(out, str_from(an->why));
     }
     buf_printf(out, ",\"elapsed_ms\":%.3f}\n", (double)query_elapsed_us(an->query) / 1000.0);
 }
 
+static void cut_short(struct answer *an, const char *why) {
+    an->truncated = true;
+    an->why = why;
+    an->chunk = NULL;
+}
+
+// Encodes so many rows, unless their bytes would be more than the roles allow: then half as many
+// are tried, and so on.
+static enum err_code answer_some(struct answer *an, size_t count, struct buf *out,
+                                 struct err *err) {
+    const struct encode_rows rows = {an->chunk, an->chunk_done, count};
+    const size_t before = out->len;
+    TRY(encoder_rows(an->encoder, &rows, out, err));
+    const size_t added = out->len - before;
+    if (an->bytes_max > 0 && an->bytes + (int64_t)added > an->bytes_max) {
+        out->len = before;
+        an->rows_at_once = count / 2;
+        if (count > 1) {
+            return ERR_OK;
+        }
+        if (!an->whole) { // no place is left to say that it was cut
+            return err_set(err, ERR_LIMIT,
+                           "the answer has more than %lld bytes, which is what this token's roles "
+                           "allow",
+                           (long long)an->bytes_max);
+        }
+        cut_short(an, "more bytes than this token's roles allow in one answer (bytes_max): ask for "
+                      "fewer columns or rows");
+        return ERR_OK;
+    }
+    an->bytes += (int64_t)added;
+    an->rows += (int64_t)count;
+    an->chunk_done += count;
+    an->rows_at_once = MAX((size_t)4 * PIECE_BYTES * count / MAX(added, 1), 1);
+    return ERR_OK;
+}
+
 // Encodes rows of the current chunk, about a piece full, and fetches the next when it is used up.
 static enum err_code answer_rows(struct answer *an, struct buf *out, struct err *err) {
-    int64_t room = an->rows_max - an->rows;
+    const int64_t room = an->rows_max - an->rows;
     size_t here = MIN(an->chunk->rows - an->chunk_done, an->rows_at_once);
-    if ((int64_t)here > room) {
-        an->truncated = true;
-        here = (size_t)room;
-    }
+    const bool over = (int64_t)here > room;
+    here = over ? (size_t)room : here;
+    const size_t goal = an->chunk_done + here;
     if (here > 0) {
-        struct encode_rows rows = {an->chunk, an->chunk_done, here};
-        size_t before = out->len;
-        TRY(encoder_rows(an->encoder, &rows, out, err));
-        an->rows += (int64_t)here;
-        an->chunk_done += here;
-        an->rows_at_once = MAX((size_t)4 * PIECE_BYTES * here / MAX(out->len - before, 1), 1);
+        TRY(answer_some(an, here, out, err));
     }
-    if (an->truncated) {
-        an->chunk = NULL;
+    if (an->chunk == NULL) {
+        return ERR_OK;
+    }
+    if (over && an->chunk_done == goal) {
+        cut_short(an, an->rows_by_role
+                          ? "more rows than this token's roles allow in one answer (rows_max): ask "
+                            "for a part of them"
+                          : "more rows than rows_max: raise it, or ask for text/csv, "
+                            "application/x-ndjson or application/vnd.apache.arrow.stream, which "
+                            "have no such limit");
         return ERR_OK;
     }
     if (an->chunk_done < an->chunk->rows) {
@@ -311,7 +352,7 @@ static enum err_code answer_next(void *ctx, struct buf *out, bool *last, struct 
 static void request_cancel(void *arg) {
     struct answer *an = arg;
     struct err err = ERR_NONE;
-    (void)queries_cancel(an->call->api->queries, an->id, &err);
+    (void)queries_cancel(an->call->api->queries, an->id, STR_NONE, &err);
 }
 
 static void timing_header(struct answer *an) {
@@ -336,8 +377,17 @@ static void describe_columns(struct answer *an) {
     }
 }
 
-unsigned api_rights(const struct call *c) {
-    return api_is_admin(c) ? QUERY_MAY_WRITE | QUERY_MAY_READ_RAW | QUERY_MAY_READ_SYSTEM : 0;
+// What the roles allow is never passed, whatever is asked for. The first row is encoded alone: an
+// encoder whose first rows were taken back would not know that there are none.
+static void limits_set(struct answer *an, const struct catalog_limits *l) {
+    if (l->rows_max > 0 && l->rows_max < an->rows_max) {
+        an->rows_max = l->rows_max;
+        an->rows_by_role = true;
+    }
+    an->bytes_max = l->bytes_max;
+    if (an->bytes_max > 0) {
+        an->rows_at_once = 1;
+    }
 }
 
 enum err_code query_sql(struct call *c, struct err *err) {
@@ -352,10 +402,12 @@ enum err_code query_sql(struct call *c, struct err *err) {
     TRY(choose_format(c, &an->format, &an->whole, err));
     int64_t most = an->whole ? c->api->config->query_rows_max : INT64_MAX;
     an->rows_max = r.rows_max >= 0 ? r.rows_max : most;
+    limits_set(an, &c->rights->limits);
+    c->permitted = true; // the query asks for the rights on what it names
     struct query_request q = {.id = an->id,
                               .sql = r.sql,
                               .principal = c->token.principal,
-                              .rights = api_rights(c),
+                              .rights = c->rights,
                               .reason = r.reason,
                               .attempt = &attempt};
     (void)http_header(c->http, "Idempotency-Key", &q.idempotency_key);
@@ -382,6 +434,10 @@ enum err_code query_sql(struct call *c, struct err *err) {
         http_set_header(c->http, "X-Tarn-Rows-Max",
                         arena_printf(c->arena, "%lld", (long long)an->rows_max));
     }
+    if (!an->whole && an->bytes_max > 0) {
+        http_set_header(c->http, "X-Tarn-Bytes-Max",
+                        arena_printf(c->arena, "%lld", (long long)an->bytes_max));
+    }
     http_answer_stream(c->http, 200, encode_content_type(an->format),
                        (struct http_stream){an, answer_next});
     return ERR_OK;
@@ -391,7 +447,7 @@ enum err_code query_running(struct call *c, struct err *err) {
     (void)err;
     struct query_info *list;
     size_t count;
-    queries_list(c->api->queries, c->arena, &list, &count);
+    queries_list(c->api->queries, api_own(c), c->arena, &list, &count);
     json_t *items = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *j = json_object();
@@ -409,7 +465,7 @@ enum err_code query_running(struct call *c, struct err *err) {
 }
 
 enum err_code query_stop(struct call *c, struct err *err) {
-    TRY(queries_cancel(c->api->queries, c->param, err));
+    TRY(queries_cancel(c->api->queries, c->param, api_own(c), err));
     json_t *j = json_object();
     json_object_set_new(j, "id", json_new_str(c->param));
     json_object_set_new(j, "stopped", json_true());

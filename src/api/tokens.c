@@ -3,24 +3,21 @@
 #include "api/api.h"
 #include "base/clock.h"
 
-#define ROLES_MAX 16
-
-// Roles other than admin come with views and grants; a token for one would be a token for nothing.
 static enum err_code read_roles(const json_t *body, struct arena *a, struct catalog_token *t,
                                 struct err *err) {
     json_t *roles;
     TRY(json_need_array(body, "roles", &roles, err));
-    size_t count = json_array_size(roles);
-    if (count == 0 || count > ROLES_MAX) {
-        return err_set(err, ERR_INVALID, "roles must name 1 to %d roles", ROLES_MAX);
+    const size_t count = json_array_size(roles);
+    if (count == 0 || count > CATALOG_ROLES_MAX) {
+        return err_set(err, ERR_INVALID, "roles must name 1 to %d roles", CATALOG_ROLES_MAX);
     }
     t->roles = arena_array(a, count, sizeof(*t->roles));
     for (size_t i = 0; i < count; i++) {
-        const char *role = json_string_value(json_array_get(roles, i));
-        if (role == NULL || !str_is(STR("admin"), role)) {
-            return err_set(err, ERR_INVALID, "the only role so far is \"admin\"");
+        const json_t *role = json_array_get(roles, i);
+        if (!json_is_string(role)) {
+            return err_set(err, ERR_INVALID, "roles must be a list of names of roles");
         }
-        t->roles[t->role_count++] = STR("admin");
+        t->roles[t->role_count++] = (struct str){json_string_value(role), json_string_length(role)};
     }
     return ERR_OK;
 }
@@ -50,6 +47,7 @@ static json_t *token_json(const struct catalog_token *t, struct arena *a) {
     json_object_set_new(j, "roles", roles);
     json_object_set_new(j, "created_at", api_time(t->created_us, a));
     json_object_set_new(j, "expires_at", api_time(t->expires_us, a));
+    json_object_set_new(j, "last_used_at", api_time(t->last_used_us, a));
     return j;
 }
 

@@ -317,23 +317,32 @@ static json_t *tally_json(const struct catalog_dataset *d, const struct tally *t
     return j;
 }
 
-// One page of datasets, those without tombstones among them, told of in `items`.
-static enum err_code add_datasets(struct call *c, const struct catalog_datasets *page, size_t limit,
-                                  json_t *items, struct str *ret_last, struct err *err) {
-    const int64_t now_us = clock_wall_us();
-    bool only_overdue = false;
-    TRY(api_query_flag(c, "overdue", &only_overdue, err));
-    for (size_t i = 0; i < page->count && json_array_size(items) < limit; i++) {
-        const struct catalog_dataset *d = &page->items[i];
-        struct tally t = {0};
-        *ret_last = d->name;
-        if (d->tombstones.count == 0) {
-            continue;
-        }
-        TRY(tally_of(c->api, d, now_us, c->arena, &t, err));
-        if (t.overdue > 0 || !only_overdue) {
-            json_array_append_new(items, tally_json(d, &t, c->arena));
-        }
+// A report under way: of datasets that the caller may tombstone, or erase from, rows of.
+struct report {
+    struct call *call;
+    json_t *items;
+    size_t limit;
+    bool only_overdue;
+    struct str last; // the dataset told of last
+    bool more;       // there is another one
+};
+
+static enum err_code report_add(struct report *r, const struct catalog_dataset *d,
+                                struct err *err) {
+    struct call *c = r->call;
+    const unsigned rights = catalog_rights_on(c->rights, d->name, d->bucket);
+    struct tally t = {0};
+    if (d->tombstones.count == 0 || (rights & (CATALOG_TOMBSTONE | CATALOG_ERASE)) == 0) {
+        return ERR_OK;
+    }
+    TRY(tally_of(c->api, d, clock_wall_us(), c->arena, &t, err));
+    if (r->only_overdue && t.overdue == 0) {
+        return ERR_OK;
+    }
+    r->more = json_array_size(r->items) == r->limit;
+    if (!r->more) {
+        json_array_append_new(r->items, tally_json(d, &t, c->arena));
+        r->last = d->name;
     }
     return ERR_OK;
 }
@@ -342,18 +351,23 @@ enum err_code tombstones_report(struct call *c, struct err *err) {
     int64_t limit = 100;
     struct str after = STR_NONE;
     struct catalog_datasets page = {.more = true};
+    struct report r = {.call = c};
     TRY(api_query_number(c, "limit", 1, 1000, &limit, err));
+    TRY(api_query_flag(c, "overdue", &r.only_overdue, err));
     (void)http_query(c->http, "cursor", &after);
     DEFER(json_decrefp) json_t *items = json_array();
-    while (page.more && json_array_size(items) < (size_t)limit) {
+    r.items = items;
+    r.limit = (size_t)limit;
+    while (page.more && !r.more) {
         catalog_dataset_list(c->api->catalog, after, DATASETS_PAGE, c->arena, &page);
-        TRY(add_datasets(c, &page, (size_t)limit, items, &after, err));
+        for (size_t i = 0; i < page.count && !r.more; i++) {
+            TRY(report_add(&r, &page.items[i], err));
+            after = page.items[i].name;
+        }
     }
-    const bool more =
-        page.more || (page.count > 0 && !str_eq(after, page.items[page.count - 1].name));
     json_t *j = json_object();
     json_object_set(j, "datasets", items);
-    json_object_set_new(j, "next", more ? json_new_str(after) : json_null());
+    json_object_set_new(j, "next", r.more ? json_new_str(r.last) : json_null());
     api_json_tree(c, 200, j);
     return ERR_OK;
 }

@@ -177,6 +177,13 @@ enum err_code upkeep_compact_route(struct call *c, struct err *err) {
     DEFER(task_freep) struct task *t = task_new(c);
     TRY(api_body_json(c, &body, err));
     TRY(read_compact(c, t, body, err));
+    if (t->dataset.len == 0) {
+        TRY(api_permit_admin(c, err));
+    } else {
+        struct str name = t->dataset;
+        TRY(api_permit(c, CATALOG_WRITE, &name, err));
+        t->dataset = t->compact.dataset = arena_str(&t->texts, name);
+    }
     struct job_spec spec = {.kind = "compact",
                             .target = t->dataset,
                             .run = t->dataset.len > 0 ? compact_one : compact_all,

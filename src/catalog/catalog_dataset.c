@@ -121,10 +121,28 @@ size_t catalog_name_distance(struct str x, struct str y, size_t most) {
     return row[y.len] <= most ? row[y.len] : most + 1;
 }
 
+// The one name that differs only in case.
+static bool same_name(struct catalog *c, struct str name, struct arena *a, struct str *ret) {
+    size_t count = 0;
+    LOCKED(&c->lock);
+    for (size_t i = 0; i < c->datasets.count; i++) {
+        struct str item = str_from(c->datasets.items[i]);
+        if (str_eq_nocase(item, name)) {
+            *ret = arena_str(a, item);
+            count++;
+        }
+    }
+    return count == 1;
+}
+
 enum err_code catalog_dataset_get(struct catalog *c, struct str name, struct arena *a,
                                   struct catalog_dataset *ret, struct err *err) {
-    const struct catalog_wish anything = {.rights = &catalog_rights_all};
-    return catalog_dataset_permit(c, name, &anything, a, ret, err);
+    struct str same;
+    if (catalog_dataset_read(c, name, a, ret) ||
+        (same_name(c, name, a, &same) && catalog_dataset_read(c, same, a, ret))) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(name));
 }
 
 void catalog_dataset_list(struct catalog *c, struct str after, size_t max, struct arena *a,

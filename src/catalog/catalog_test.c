@@ -280,17 +280,12 @@ static void names_are_found_without_case_where_that_is_unambiguous(void **state)
     catalog_close(c);
 }
 
-static void an_unknown_name_suggests_the_nearest(void **state) {
+static void an_unknown_name_suggests_nothing(void **state) {
     (void)state;
     struct catalog *c = open_catalog();
     put(c, "flights");
-    put(c, "airports");
-    assert_absent(c, "flihgts");
-    assert_string_equal(err.msg, "no dataset \"flihgts\"; did you mean \"flights\"?");
-    assert_absent(c, "airport");
-    assert_string_equal(err.msg, "no dataset \"airport\"; did you mean \"airports\"?");
-    assert_absent(c, "weather");
-    assert_string_equal(err.msg, "no dataset \"weather\"");
+    assert_absent(c, "flihgts"); // to whom may be said what there is, catalog_dataset_permit knows
+    assert_string_equal(err.msg, "no dataset \"flihgts\"");
     assert_absent(c, "");
     catalog_close(c);
 }
@@ -632,7 +627,7 @@ int main(void) {
         TEST(a_dataset_can_be_renamed_and_dropped),
         TEST(a_rename_to_the_same_name_changes_nothing),
         TEST(names_are_found_without_case_where_that_is_unambiguous),
-        TEST(an_unknown_name_suggests_the_nearest),
+        TEST(an_unknown_name_suggests_nothing),
         TEST(two_thousand_datasets_are_listed_page_by_page),
         TEST(two_catalogs_on_one_folder_see_each_other),
         TEST(a_polling_catalog_sees_others_by_itself),

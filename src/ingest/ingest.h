@@ -98,9 +98,9 @@ void ingest_cancel(struct ingest_upload *u);
 void ingest_end(struct ingest_upload *u); // takes NULL; removes the spool folder
 
 // The CSV of bad rows (line, column, reason, text) of a finished ingest: kept an hour, at most 100
-// of them. ERR_NOT_FOUND afterwards.
-MUST_CHECK enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct arena *a,
-                                             struct str *ret, struct err *err);
+// of them. ERR_NOT_FOUND afterwards, and when it was another's than the actor's (empty: anybody's).
+MUST_CHECK enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct str actor,
+                                             struct arena *a, struct str *ret, struct err *err);
 
 // Rows as JSON objects, changed at once: small, many, from many callers. Those that wait together
 // for one dataset become one commit, and each caller gets the outcome of its own rows. The types

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #define KEEP_SECONDS 3600
 
@@ -22,14 +23,19 @@ static void put_field(FILE *file, struct str s) {
     (void)fputc('"', file);
 }
 
-static struct str rejects_file_path(const struct ingest *i, struct str id, struct arena *a) {
-    return arena_printf(a, STR_FMT "/" STR_FMT ".csv", STR_ARG(i->rejects), STR_ARG(id));
+// Whose it is stands in the file's name.
+static struct str rejects_file_path(const struct ingest *i, struct str id, struct str actor,
+                                    struct arena *a) {
+    const struct str owner = str_slice(hex_sha256(sha256(actor), a), 0, 32);
+    return arena_printf(a, STR_FMT "/" STR_FMT "." STR_FMT ".csv", STR_ARG(i->rejects), STR_ARG(id),
+                        STR_ARG(owner));
 }
 
 static enum err_code start_file(struct ingest_upload *u, struct err *err) {
     rejects_clean(u->ingest);
     u->rejects_id = id_new(&u->arena);
-    const struct str path = rejects_file_path(u->ingest, u->rejects_id, &u->arena);
+    const struct str path =
+        rejects_file_path(u->ingest, u->rejects_id, u->request.who.actor, &u->arena);
     u->rejects_file = fopen(path.ptr, "wxe");
     if (!u->rejects_file) {
         return err_errno(err, "cannot make the file of rejected rows");
@@ -95,7 +101,8 @@ enum err_code rejects_end(struct ingest_upload *u, bool keep, struct err *err) {
     if (!u->rejects_file) {
         return ERR_OK;
     }
-    const struct str path = rejects_file_path(u->ingest, u->rejects_id, &u->arena);
+    const struct str path =
+        rejects_file_path(u->ingest, u->rejects_id, u->request.who.actor, &u->arena);
     const bool written = fclose(TAKE(u->rejects_file)) == 0;
     if (keep && written) {
         return ERR_OK;
@@ -143,10 +150,30 @@ static bool is_id(struct str id) {
     return id.len > 0 && id.len <= 64;
 }
 
-enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct arena *a, struct str *ret,
-                                  struct err *err) {
+// The file of that id, whoever's it is; empty: there is none.
+static struct str find_file(const struct ingest *i, struct str id, struct arena *a) {
+    const struct str start = arena_printf(a, STR_FMT ".", STR_ARG(id));
+    struct str ret = STR_NONE;
+    DIR *folder = opendir(arena_cstr(a, i->rejects));
+    const struct dirent *entry = NULL;
+    while (folder && ret.len == 0 && (entry = readdir(folder)) != NULL) {
+        if (str_starts(str_from(entry->d_name), start)) {
+            ret = arena_printf(a, STR_FMT "/%s", STR_ARG(i->rejects), entry->d_name);
+        }
+    }
+    if (folder) {
+        (void)closedir(folder);
+    }
+    return ret;
+}
+
+enum err_code ingest_rejects_path(struct ingest *i, struct str id, struct str actor,
+                                  struct arena *a, struct str *ret, struct err *err) {
+    struct str path = STR_NONE;
     rejects_clean(i);
-    const struct str path = is_id(id) ? rejects_file_path(i, id, a) : STR_NONE;
+    if (is_id(id)) {
+        path = actor.len > 0 ? rejects_file_path(i, id, actor, a) : find_file(i, id, a);
+    }
     if (path.len == 0 || access(path.ptr, R_OK) != 0) {
         return err_set(err, ERR_NOT_FOUND,
                        "there are no rejected rows of this id; they are kept for an hour");

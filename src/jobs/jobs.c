@@ -428,7 +428,7 @@ static struct job_view view_of(const struct job *job, struct arena *a) {
     };
 }
 
-static enum err_code no_such_job(struct str id, struct err *err) {
+enum err_code jobs_missing(struct str id, struct err *err) {
     return err_set(err, ERR_NOT_FOUND,
                    "there is no job \"" STR_FMT "\" (GET /jobs lists those that run, and the "
                    "newest that ended)",
@@ -440,13 +440,13 @@ enum err_code jobs_get(struct jobs *j, struct str id, struct arena *a, struct jo
     LOCKED(&j->lock);
     const struct job *job = find(j, id);
     if (job == NULL) {
-        return no_such_job(id, err);
+        return jobs_missing(id, err);
     }
     *ret = view_of(job, a);
     return ERR_OK;
 }
 
-void jobs_list(struct jobs *j, struct str before, size_t max, struct arena *a,
+void jobs_list(struct jobs *j, struct str principal, struct str before, size_t max, struct arena *a,
                struct job_views *ret) {
     *ret = (struct job_views){.items = arena_array(a, max, sizeof(*ret->items))};
     LOCKED(&j->lock);
@@ -455,6 +455,9 @@ void jobs_list(struct jobs *j, struct str before, size_t max, struct arena *a,
          job = job->next) {
         if (from == NULL && before.len > 0 && str_cmp(job->id, before) >= 0) {
             continue; // it was forgotten, but ids sort by the time that they were made
+        }
+        if (principal.len > 0 && !str_eq(job->principal, principal)) {
+            continue;
         }
         if (ret->count == max) {
             ret->more = true;
@@ -469,7 +472,7 @@ enum err_code jobs_wait(struct jobs *j, const struct job_wait *w, struct arena *
     LOCKED(&j->lock);
     struct job *job = find(j, w->id);
     if (job == NULL) {
-        return no_such_job(w->id, err);
+        return jobs_missing(w->id, err);
     }
     job->users++;
     while (job->change <= w->seen && clock_mono_us() < w->deadline_us) {
@@ -486,7 +489,7 @@ enum err_code jobs_cancel(struct jobs *j, struct str id, struct err *err) {
         LOCKED(&j->lock);
         job = find(j, id);
         if (job == NULL) {
-            return no_such_job(id, err);
+            return jobs_missing(id, err);
         }
         if (job_state_is_end(job->state)) {
             return err_set(err, ERR_CONFLICT, "the job is %s already", job_state_text(job->state));

@@ -87,13 +87,16 @@ struct job_view {
 // ERR_NOT_FOUND: no such job, or it ended so long ago that it was forgotten.
 MUST_CHECK enum err_code jobs_get(struct jobs *j, struct str id, struct arena *a,
                                   struct job_view *ret, struct err *err);
-// Newest first: jobs older than the one with the id `before` (empty: from the newest), at most max.
+// That same error, for a job that somebody is not to know of.
+enum err_code jobs_missing(struct str id, struct err *err);
+// Newest first: jobs of the principal (empty: of all) that are older than the one with the id
+// `before` (empty: from the newest), at most max.
 struct job_views {
     struct job_view *items;
     size_t count;
     bool more;
 };
-void jobs_list(struct jobs *j, struct str before, size_t max, struct arena *a,
+void jobs_list(struct jobs *j, struct str principal, struct str before, size_t max, struct arena *a,
                struct job_views *ret);
 // Waits until the job is past `seen`, at most until deadline_us (clock_mono_us); then like
 // jobs_get.

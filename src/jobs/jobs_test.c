@@ -203,7 +203,7 @@ static void the_newest_are_kept_and_listed_in_pages(void **state) {
     // The worker lets go of a job just after it has ended.
     struct job_views list;
     for (int i = 0; i < 2000; i++) {
-        jobs_list(jobs, STR_NONE, 10, &arena, &list);
+        jobs_list(jobs, STR_NONE, STR_NONE, 10, &arena, &list);
         if (list.count <= 2) {
             break;
         }
@@ -213,9 +213,9 @@ static void the_newest_are_kept_and_listed_in_pages(void **state) {
     assert_int_equal(list.count, 2);
     assert_true(str_eq(list.items[0].id, ids[4]));
     assert_true(str_eq(list.items[1].id, ids[3]));
-    jobs_list(jobs, STR_NONE, 1, &arena, &list);
+    jobs_list(jobs, STR_NONE, STR_NONE, 1, &arena, &list);
     assert_true(list.more);
-    jobs_list(jobs, list.items[0].id, 1, &arena, &list);
+    jobs_list(jobs, STR_NONE, list.items[0].id, 1, &arena, &list);
     assert_int_equal(list.count, 1);
     assert_false(list.more);
     assert_true(str_eq(list.items[0].id, ids[3]));
@@ -230,7 +230,7 @@ static void note(void *ctx, struct job *job) {
     seen = job;
     if (job != NULL) {
         struct job_views list;
-        jobs_list(jobs, STR_NONE, 1, &arena, &list);
+        jobs_list(jobs, STR_NONE, STR_NONE, 1, &arena, &list);
         assert_int_equal(list.items[0].state, JOB_RUNNING);
         job_cancel(job);
     }

@@ -87,7 +87,7 @@ static enum err_code place_take(struct query *q, struct err *err) {
         return err_set(err, ERR_BUSY, "%zu queries run and %zu wait: try again in a moment",
                        s->running, s->waiting);
     }
-    int64_t until = clock_mono_us() + s->wait_timeout_us;
+    int64_t until = MIN(clock_mono_us() + s->wait_timeout_us, q->start_us + q->timeout_us);
     bool in_time = true;
     waiting_add(s, 1);
     while (s->running >= s->running_max && in_time && !q->cancelled && !s->stopping) {
@@ -111,7 +111,7 @@ static enum err_code place_take(struct query *q, struct err *err) {
 static enum err_code session_take(struct query *q, struct err *err) {
     struct session *session;
     TRY(session_open(q->service->engine, &session, err));
-    session_deadline(session, clock_mono_us() + q->service->timeout_us);
+    session_deadline(session, q->start_us + q->timeout_us);
     LOCKED(&q->service->lock);
     q->session = session;
     if (q->cancelled) {
@@ -127,19 +127,11 @@ static int64_t lap(int64_t *since) {
     return taken;
 }
 
-enum err_code query_permit(const struct query *q, enum query_right right, struct err *err) {
-    static const struct {
-        enum query_right right;
-        const char *what;
-    } rights[] = {{QUERY_MAY_WRITE, "write"},
-                  {QUERY_MAY_READ_RAW, "read __raw__ tables, which hold rows that were deleted"},
-                  {QUERY_MAY_READ_SYSTEM, "read the tables of system"}};
-    for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
-        if (rights[i].right == right && (q->rights & right) == 0) {
-            return err_set(err, ERR_DENIED, "this token may not %s", rights[i].what);
-        }
-    }
-    return ERR_OK;
+enum err_code query_permit(const struct query *q, struct str name, unsigned need,
+                           struct catalog_dataset *ret, struct err *err) {
+    const struct catalog_wish wish = {q->rights, need};
+    return catalog_dataset_permit(tables_catalog(q->service->tables), name, &wish, q->arena, ret,
+                                  err);
 }
 
 static enum err_code session_ask(struct query *q, struct str sql, struct err *err) {
@@ -186,7 +178,6 @@ static enum err_code answer_change(struct query *q, struct err *err) {
 static enum err_code change_start(struct query *q, struct err *err) {
     const struct guard_change *c;
     int64_t since = q->start_us;
-    TRY(query_permit(q, QUERY_MAY_WRITE, err));
     TRY(query_check_change(q, &c, err));
     q->attempt = (struct query_attempt){.action = str_from(c->action), .target = c->target.text};
     q->timing.guard_us = lap(&since);
@@ -211,7 +202,30 @@ static struct query *query_new(struct queries *s, const struct query_request *r,
     q->sql = r->sql;
     q->start_us = clock_mono_us();
     q->wall_us = clock_wall_us();
+    q->timeout_us = s->timeout_us;
+    CHECK(r->rights != NULL);
+    if (r->rights->limits.time_ms > 0 && r->rights->limits.time_ms < s->timeout_us / 1000) {
+        q->timeout_us = r->rights->limits.time_ms * 1000;
+    }
     return q;
+}
+
+// With the lock held.
+static enum err_code number_permit(const struct query *q, struct err *err) {
+    const int64_t most = q->rights->limits.queries_max;
+    int64_t count = 0;
+    const struct query *other;
+    DL_FOREACH(q->service->all, other) {
+        count += str_eq(other->principal, q->principal) ? 1 : 0;
+    }
+    if (most > 0 && count >= most) {
+        counter_add(COUNTER_queries_turned_away, 1);
+        return err_set(err, ERR_LIMIT,
+                       "%lld queries of this principal run or wait, as many as its roles allow at "
+                       "once: try again when one has ended",
+                       (long long)count);
+    }
+    return ERR_OK;
 }
 
 enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
@@ -219,6 +233,7 @@ enum err_code query_start(struct queries *s, const struct query_request *r, stru
     struct query *q = query_new(s, r, a);
     {
         LOCKED(&s->lock);
+        TRY(number_permit(q, err));
         DL_APPEND(s->all, q);
     }
     const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
@@ -239,8 +254,11 @@ enum err_code query_alter(struct queries *s, const struct query_request *r,
                           const struct table_alter *alter, struct arena *a,
                           struct table_altered *ret, struct err *err) {
     const struct query *q = query_new(s, r, a);
-    TRY(query_permit(q, QUERY_MAY_WRITE, err));
-    return table_alter(s->tables, alter, a, ret, err);
+    struct table_alter own = *alter;
+    struct catalog_dataset d;
+    TRY(query_permit(q, alter->dataset, CATALOG_WRITE, &d, err));
+    own.dataset = d.name;
+    return table_alter(s->tables, &own, a, ret, err);
 }
 
 const struct query_change *query_change(const struct query *q) {
@@ -318,13 +336,21 @@ void query_end(struct query *q, int64_t rows, const struct err *outcome) {
     session_close(session);
 }
 
-void queries_list(struct queries *s, struct arena *a, struct query_info **ret, size_t *ret_count) {
+static bool is_of(const struct query *q, struct str principal) {
+    return principal.len == 0 || str_eq(q->principal, principal);
+}
+
+void queries_list(struct queries *s, struct str principal, struct arena *a, struct query_info **ret,
+                  size_t *ret_count) {
     struct query_info *list = NULL;
     size_t count = 0;
     size_t cap = 0;
     LOCKED(&s->lock);
     struct query *q;
     DL_FOREACH(s->all, q) {
+        if (!is_of(q, principal)) {
+            continue;
+        }
         list = arena_grow(a, list, &cap, count + 1, sizeof(*list));
         list[count++] = (struct query_info){.id = arena_str(a, q->id),
                                             .principal = arena_str(a, q->principal),
@@ -337,11 +363,12 @@ void queries_list(struct queries *s, struct arena *a, struct query_info **ret, s
     *ret_count = count;
 }
 
-enum err_code queries_cancel(struct queries *s, struct str id, struct err *err) {
+enum err_code queries_cancel(struct queries *s, struct str id, struct str principal,
+                             struct err *err) {
     LOCKED(&s->lock);
     struct query *q;
     DL_FOREACH(s->all, q) {
-        if (str_eq(q->id, id)) {
+        if (str_eq(q->id, id) && is_of(q, principal)) {
             cancel_locked(q);
             return ERR_OK;
         }

@@ -18,6 +18,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "catalog/catalog_role.h"
 #include "engine/engine.h"
 #include "hot/hot.h"
 #include "table/table.h"
@@ -38,18 +39,13 @@ void queries_close(struct queries *q); // takes NULL
 // Ends all running queries with ERR_CANCELLED and turns new ones away.
 void queries_stop(struct queries *q);
 
-// What a principal may do beyond reading datasets.
-enum query_right {
-    QUERY_MAY_WRITE = 1,      // statements that write
-    QUERY_MAY_READ_RAW = 2,   // __raw__NAME
-    QUERY_MAY_READ_SYSTEM = 4 // system.NAME
-};
-
 struct query_request {
     struct str id; // unique; the caller's choice, so that it can cancel what it is starting
     struct str sql;
     struct str principal;
-    unsigned rights;   // enum query_right
+    // What they may do, and the limits of time and number; borrowed for as long as the query lives.
+    // A dataset on which they have no right is answered like one that is not there.
+    const struct catalog_rights *rights;
     struct str reason; // why, for the journal; may be empty
     // INSERT, UPDATE and DELETE: of two requests with one key the second is answered as the first
     // was, see catalog_idempotency. Empty: none.
@@ -69,7 +65,7 @@ struct query_snapshot {
 };
 
 // The arena and the texts are the query's for its whole life. Until it returns, only
-// queries_cancel(id) reaches the query.
+// queries_cancel(id) reaches the query. ERR_LIMIT: as many run already as the principal may have.
 MUST_CHECK enum err_code query_start(struct queries *q, const struct query_request *r,
                                      struct arena *a, struct query **ret, struct err *err);
 struct str query_id(const struct query *q);
@@ -95,16 +91,19 @@ struct query_timing query_timing(const struct query *q);
 // outcome NULL: it went well. Counts, logs, gives the place back.
 void query_end(struct query *q, int64_t rows, const struct err *outcome); // takes NULL
 
-// Changes the columns of a dataset, with the right to write.
+// Changes the columns of a dataset, with the right to write it.
 MUST_CHECK enum err_code query_alter(struct queries *q, const struct query_request *r,
                                      const struct table_alter *alter, struct arena *a,
                                      struct table_altered *ret, struct err *err);
 
-// What runs now, for operators.
+// What runs now: of a principal, or of all (empty).
 struct query_info {
     struct str id, principal, state; // "waiting", "running"
     int64_t started_us, elapsed_us;  // wall clock; duration
 };
-void queries_list(struct queries *q, struct arena *a, struct query_info **ret, size_t *ret_count);
-// Ends it with ERR_CANCELLED, soon. ERR_NOT_FOUND when no such query waits or runs.
-MUST_CHECK enum err_code queries_cancel(struct queries *q, struct str id, struct err *err);
+void queries_list(struct queries *q, struct str principal, struct arena *a, struct query_info **ret,
+                  size_t *ret_count);
+// Ends it with ERR_CANCELLED, soon. ERR_NOT_FOUND when no such query waits or runs, or it is not
+// the principal's (empty: anybody's).
+MUST_CHECK enum err_code queries_cancel(struct queries *q, struct str id, struct str principal,
+                                        struct err *err);

@@ -55,9 +55,21 @@ enum err_code query_check_change(struct query *q, const struct guard_change **re
     return ERR_OK;
 }
 
+static bool may_read(const struct query *q, const struct catalog_dataset *d) {
+    return (catalog_rights_on(q->rights, d->name, d->bucket) & CATALOG_READ_RAW) != 0;
+}
+
+// For the journal: what a statement that only reads wanted, unless it is told already.
+static void note_attempt(struct query *q, const char *prefix, struct str name) {
+    if (q->attempt.target.len == 0) {
+        q->attempt.target = arena_printf(q->arena, "%s" STR_FMT, prefix, STR_ARG(name));
+    }
+}
+
 static enum err_code pin_named(struct query *q, const struct guard_table *mention,
                                struct table_pin *ret, struct err *err) {
-    struct table_want want = {.name = mention->name, .raw = mention->raw};
+    struct catalog_dataset d;
+    struct table_want want = {.raw = mention->raw};
     if (mention->at == GUARD_AT_VERSION) {
         want.at = TABLE_AT_VERSION;
         want.value = mention->version;
@@ -65,8 +77,16 @@ static enum err_code pin_named(struct query *q, const struct guard_table *mentio
         want.at = TABLE_AT_TIMESTAMP;
         want.value = mention->timestamp_us;
     }
-    enum err_code code = table_pin_at(q->service->tables, &want, q->arena, ret, err);
+    enum err_code code = query_permit(q, mention->name, CATALOG_READ_RAW, &d, err);
+    if (code == ERR_OK) {
+        want.name = d.name;
+        code = table_pin_at(q->service->tables, &want, q->arena, ret, err);
+    }
+    if (code == ERR_OK && !may_read(q, &ret->dataset)) { // it was made anew meanwhile
+        code = err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(mention->name));
+    }
     if (code != ERR_OK) {
+        note_attempt(q, mention->raw ? GUARD_RAW : "", mention->name);
         err->position = mention->position;
     }
     return code;
@@ -92,7 +112,12 @@ static enum err_code pin_one(struct bind *b, size_t i, struct err *err) {
         return ERR_OK;
     }
     if (is_target(b, i)) {
+        struct catalog_dataset d; // what the statement says of rows reads them
         *pin = *b->base->pin;
+        if (query_permit(b->query, pin->dataset.name, CATALOG_READ_RAW, &d, err) != ERR_OK) {
+            err->position = b->base->change->target.position;
+            return err->code;
+        }
         return ERR_OK;
     }
     TRY(pin_named(b->query, mention, pin, err));
@@ -237,24 +262,30 @@ static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct 
     return ERR_OK;
 }
 
-static enum err_code permit_reads(struct query *q, const struct guard_statement *g,
-                                  struct err *err) {
+// Tables of system that show to each what is theirs; the others are an admin's.
+static bool is_filtered(enum guard_system t) {
+    return t == GUARD_SNAPSHOTS || t == GUARD_FILES || t == GUARD_QUERIES || t == GUARD_TOMBSTONES;
+}
+
+// What can be said before any name is looked up. Datasets are asked for when they are pinned.
+static enum err_code permit_rest(struct query *q, const struct guard_statement *g,
+                                 struct err *err) {
+    bool names = false;
     for (size_t i = 0; i < g->table_count; i++) {
-        enum err_code code = ERR_OK;
-        if (g->tables[i].raw) {
-            code = query_permit(q, QUERY_MAY_READ_RAW, err);
-        } else if (g->tables[i].system != GUARD_NOT_SYSTEM) {
-            code = query_permit(q, QUERY_MAY_READ_SYSTEM, err);
+        const struct guard_table *t = &g->tables[i];
+        names = names || t->system == GUARD_NOT_SYSTEM;
+        if (t->system != GUARD_NOT_SYSTEM && !is_filtered(t->system) && !q->rights->admin) {
+            note_attempt(q, "system.", t->name);
+            (void)err_set(err, ERR_DENIED,
+                          "this token may not read system." STR_FMT
+                          ": it takes the right admin on the server",
+                          STR_ARG(t->name));
+            err->position = t->position;
+            return err->code;
         }
-        if (code != ERR_OK && q->attempt.target.len == 0) {
-            q->attempt.target =
-                arena_printf(q->arena, "%s" STR_FMT, g->tables[i].raw ? "__raw__" : "system.",
-                             STR_ARG(g->tables[i].name));
-        }
-        if (code != ERR_OK) {
-            err->position = g->tables[i].position;
-            return code;
-        }
+    }
+    if (!names && catalog_rights_none(q->rights)) {
+        return err_set(err, ERR_DENIED, "this token has no rights at all");
     }
     return ERR_OK;
 }
@@ -265,7 +296,7 @@ enum err_code query_bind(struct query *q, const struct guard_statement *g, struc
     struct bind b = {.query = q, .statement = g, .base = base};
     struct str *scans = arena_array(a, g->table_count, sizeof(*scans));
     b.pins = arena_array(a, g->table_count, sizeof(*b.pins));
-    TRY(permit_reads(q, g, err));
+    TRY(permit_rest(q, g, err));
     TRY(pin_all(&b, err));
     for (size_t i = 0; i < g->table_count; i++) {
         TRY(bind_one(&b, i, &scans[i], err));

@@ -416,11 +416,9 @@ static enum err_code places(void *ctx, const struct table_pin *base, struct aren
     }
 }
 
-// The dataset that the statement is about.
+// The dataset that the statement is about, which the principal may write.
 static enum err_code find_target(struct change *c, struct catalog_dataset *ret, struct err *err) {
-    struct tables *t = c->query->service->tables;
-    if (catalog_dataset_get(tables_catalog(t), c->guard->target.text, c->arena, ret, err) !=
-        ERR_OK) {
+    if (query_permit(c->query, c->guard->target.text, CATALOG_WRITE, ret, err) != ERR_OK) {
         return at(err, &c->guard->target);
     }
     return ERR_OK;
@@ -499,7 +497,10 @@ static enum err_code create_once(struct change *c, const struct catalog_dataset 
     TRY(query_bind(c->query, c->guard->rows, NULL, &bound, err));
     const struct table_write w = {
         .dataset = there->name.len > 0 ? there->name : c->guard->target.text,
-        .mode = c->guard->replace ? TABLE_REPLACE : TABLE_CREATE,
+        // What they do not know of is not replaced.
+        .mode = c->guard->replace && (there->name.len > 0 || c->query->rights->admin)
+                    ? TABLE_REPLACE
+                    : TABLE_CREATE,
         .nullable = true,
         .version = version_read(c, &bound, there->name),
         .source = arena_printf(c->arena, "(" STR_FMT ")", STR_ARG(bound.sql)),
@@ -523,7 +524,16 @@ static enum err_code create(struct change *c, struct err *err) {
     if (catalog_check_name(c->guard->target.text, err) != ERR_OK) {
         return at(err, &c->guard->target);
     }
-    const bool exists = find_target(c, &there, &missing) == ERR_OK;
+    const enum err_code found = find_target(c, &there, &missing);
+    const bool exists = found == ERR_OK;
+    if (found == ERR_NOT_FOUND) {
+        if (catalog_permit_create(c->query->rights, STR_NONE, err) != ERR_OK) {
+            return at(err, &c->guard->target);
+        }
+    } else if (!exists) {
+        *err = missing;
+        return found;
+    }
     if (exists && c->guard->lenient) {
         (void)done(c, there.name, 0, 0);
         return ERR_OK;
@@ -567,6 +577,9 @@ static enum err_code rename_table(struct change *c, const struct catalog_dataset
     const struct catalog_author who = author(c);
     const struct guard_name *to = &c->guard->alters[0].column;
     uint64_t version;
+    if (catalog_permit_rename(c->query->rights, target, to->text, err) != ERR_OK) {
+        return at(err, to);
+    }
     if (catalog_dataset_rename(tables_catalog(c->query->service->tables), target, to->text, &who,
                                &version, err) != ERR_OK) {
         return at(err, to);

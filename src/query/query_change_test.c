@@ -9,8 +9,6 @@ static struct engine *engine;
 static struct world world;
 static struct queries *queries;
 
-#define ALL (QUERY_MAY_WRITE | QUERY_MAY_READ_RAW | QUERY_MAY_READ_SYSTEM)
-
 static int open_engine(void **state) {
     (void)state;
     log_set_level(LOG_WARN);
@@ -80,7 +78,8 @@ static void note_attempt(const struct query_attempt *attempt) {
                    STR_ARG(attempt->target));
 }
 
-static enum err_code ask_as(unsigned rights, const char *sql, struct told *ret) {
+static enum err_code ask_as(const struct catalog_rights *rights, const char *sql,
+                            struct told *ret) {
     DEFER(arena_release) struct arena a = ARENA(1U << 28);
     struct query_attempt attempt = {0};
     const struct query_request r = {.id = STR("q"),
@@ -104,7 +103,7 @@ static enum err_code ask_as(unsigned rights, const char *sql, struct told *ret) 
 
 static struct told ask(const char *sql) {
     struct told ret;
-    if (ask_as(ALL, sql, &ret) != ERR_OK) {
+    if (ask_as(&catalog_rights_all, sql, &ret) != ERR_OK) {
         fail_msg("%s: %s", sql, err.msg);
     }
     return ret;
@@ -112,7 +111,7 @@ static struct told ask(const char *sql) {
 
 static enum err_code failure(const char *sql) {
     struct told ret;
-    const enum err_code code = ask_as(ALL, sql, &ret);
+    const enum err_code code = ask_as(&catalog_rights_all, sql, &ret);
     assert_int_equal(code, err.code);
     return code;
 }
@@ -378,6 +377,20 @@ static void the_servers_own_tables_can_be_asked(void **state) {
     assert_answer("SELECT typeof(committed_at) FROM system.snapshots LIMIT 1", "TIMESTAMP");
 }
 
+#define ALL (CATALOG_READ_RAW | CATALOG_WRITE | CATALOG_TOMBSTONE | CATALOG_ERASE)
+
+static struct catalog_rights rights_on(const char *dataset, unsigned rights) {
+    struct catalog_grant *grant = arena_alloc(&world.arena, sizeof(*grant));
+    *grant = (struct catalog_grant){CATALOG_DATASET, str_from(dataset), rights};
+    return (struct catalog_rights){.grants = grant, .grant_count = 1};
+}
+
+static enum err_code ask_with(unsigned rights, const char *sql) {
+    const struct catalog_rights r = rights_on("t", rights);
+    struct told t;
+    return ask_as(&r, sql, &t);
+}
+
 static void failures_tell_what_was_attempted(void **state) {
     static const struct {
         unsigned rights;
@@ -386,51 +399,152 @@ static void failures_tell_what_was_attempted(void **state) {
     } rows[] = {
         {ALL, "DELETE FROM nobody", "sql.delete nobody", ERR_NOT_FOUND},
         {ALL, "UPDATE t SET ghost = 1", "sql.update t", ERR_SQL},
-        {ALL, "CREATE TABLE t AS SELECT 1 AS a", "sql.create t", ERR_EXISTS},
         {ALL, "MERGE INTO t", "sql.write ", ERR_REFUSED},
-        {ALL, "SELECT * FROM nobody", " ", ERR_NOT_FOUND},
-        {0, "INSERT INTO t VALUES (1, 'x')", "sql.write ", ERR_DENIED},
-        {0, "SELECT * FROM __raw__t", " __raw__t", ERR_DENIED},
-        {0, "SELECT * FROM system.journal", " system.journal", ERR_DENIED},
-        {QUERY_MAY_WRITE, "INSERT INTO t SELECT * FROM __raw__t", "sql.insert t", ERR_DENIED},
+        {ALL, "SELECT * FROM nobody", " nobody", ERR_NOT_FOUND},
+        {ALL, "SELECT * FROM t, __raw__nobody", " __raw__nobody", ERR_NOT_FOUND},
+        {CATALOG_ERASE, "INSERT INTO t VALUES (1, 'x')", "sql.insert t", ERR_DENIED},
+        {CATALOG_ERASE, "CREATE TABLE t AS SELECT 1 AS a", "sql.create t", ERR_DENIED},
+        {CATALOG_ERASE, "SELECT * FROM __raw__t", " __raw__t", ERR_DENIED},
+        {CATALOG_ERASE, "SELECT * FROM system.journal", " system.journal", ERR_DENIED},
+        {CATALOG_WRITE, "CREATE TABLE t AS SELECT 1 AS a", "sql.create t", ERR_EXISTS},
+        {CATALOG_WRITE, "INSERT INTO t SELECT * FROM __raw__t", "sql.insert t", ERR_DENIED},
         {ALL, "SELECT 1", " ", ERR_OK},
     };
     (void)state;
     make();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct told t;
-        assert_int_equal(ask_as(rows[i].rights, rows[i].sql, &t), rows[i].code);
+        assert_int_equal(ask_with(rows[i].rights, rows[i].sql), rows[i].code);
         assert_string_equal(attempted, rows[i].attempt);
     }
 }
 
-static void rights_are_needed(void **state) {
-    static const char *const writes[] = {"INSERT INTO t VALUES (1, 'x')",
-                                         "UPDATE t SET id = 1",
-                                         "DELETE FROM t",
-                                         "CREATE TABLE u AS SELECT 1 AS a",
-                                         "DROP TABLE t",
-                                         "ALTER TABLE t DROP COLUMN id",
-                                         "MERGE INTO t"};
+static void each_statement_takes_its_right(void **state) {
+    static const struct {
+        const char *sql;
+        unsigned needs;
+    } statements[] = {{"SELECT * FROM t", CATALOG_READ_RAW},
+                      {"SELECT * FROM __raw__t", CATALOG_READ_RAW},
+                      {"SELECT 1 FROM (SELECT count(*) FROM T)", CATALOG_READ_RAW},
+                      {"INSERT INTO t VALUES (9, 'x')", CATALOG_WRITE},
+                      {"INSERT INTO t SELECT * FROM t", CATALOG_WRITE | CATALOG_READ_RAW},
+                      {"INSERT INTO t SELECT * FROM __raw__t", CATALOG_WRITE | CATALOG_READ_RAW},
+                      {"UPDATE t SET name = 'y' WHERE id = 1", CATALOG_WRITE | CATALOG_READ_RAW},
+                      {"DELETE FROM t WHERE id = 1", CATALOG_WRITE | CATALOG_READ_RAW},
+                      {"DELETE FROM t", CATALOG_WRITE | CATALOG_READ_RAW},
+                      {"CREATE OR REPLACE TABLE t AS SELECT 1 AS id, 'a' AS name", CATALOG_WRITE},
+                      {"CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS id", CATALOG_WRITE},
+                      {"ALTER TABLE t ADD COLUMN more INT", CATALOG_WRITE},
+                      {"DROP TABLE t", CATALOG_WRITE}};
     (void)state;
-    struct told t;
     make();
-    for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
-        assert_int_equal(ask_as(ALL & ~(unsigned)QUERY_MAY_WRITE, writes[i], &t), ERR_DENIED);
+    for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+        const unsigned needs = statements[i].needs;
+        for (unsigned without = 1; without <= CATALOG_ERASE; without <<= 1) {
+            if ((needs & without) != 0 &&
+                ask_with(ALL & ~without, statements[i].sql) != ERR_DENIED) {
+                fail_msg("%s without %u: %s", statements[i].sql, without, err.msg);
+            }
+        }
+        if (ask_with(needs, statements[i].sql) != ERR_OK) {
+            fail_msg("%s: %s", statements[i].sql, err.msg);
+        }
     }
-    assert_int_equal(ask_as(QUERY_MAY_WRITE, "SELECT * FROM t, __raw__t", &t), ERR_DENIED);
+}
+
+// What is said of `hidden`, which is there, is what is said of `absent`, which is not.
+static void a_dataset_without_rights_on_it_is_not_there(void **state) {
+    static const char *const statements[] = {
+        "SELECT * FROM ¦",
+        "SELECT * FROM t JOIN ¦ USING (id)",
+        "WITH x AS (SELECT * FROM ¦) SELECT * FROM x",
+        "SELECT (SELECT max(name) FROM ¦) FROM t",
+        "SELECT * FROM t WHERE id IN (FROM ¦)",
+        "SELECT * FROM ¦ AT (VERSION => 1)",
+        "SELECT * FROM __raw__¦",
+        "SELECT * FROM \"¦\"",
+        "INSERT INTO t SELECT * FROM ¦",
+        "INSERT INTO ¦ SELECT * FROM t",
+        "UPDATE t SET name = (SELECT max(name) FROM ¦)",
+        "UPDATE ¦ SET name = 'x'",
+        "DELETE FROM t WHERE id IN (SELECT id FROM ¦)",
+        "DELETE FROM ¦",
+        "DROP TABLE ¦",
+        "DROP TABLE IF EXISTS ¦",
+        "ALTER TABLE ¦ ADD COLUMN a INT",
+        "ALTER TABLE IF EXISTS ¦ DROP COLUMN name",
+        "ALTER TABLE ¦ RENAME TO mine",
+        "CREATE TABLE mine AS SELECT * FROM ¦",
+        "CREATE TABLE ¦ AS SELECT * FROM t",
+        "CREATE OR REPLACE TABLE ¦ AS SELECT * FROM t",
+        "CREATE TABLE IF NOT EXISTS ¦ AS SELECT * FROM t",
+        "CREATE OR REPLACE TABLE t AS SELECT * FROM ¦",
+    };
+    const struct catalog_rights r = rights_on("t", CATALOG_READ_RAW | CATALOG_WRITE);
+    struct told t;
+    (void)state;
+    make();
+    (void)ask("CREATE TABLE hidden AS SELECT * FROM t");
+    for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+        const struct str text = str_from(statements[i]);
+        const size_t at = (size_t)str_find(text, STR("¦"));
+        const struct str head = str_slice(text, 0, at);
+        const struct str tail = str_slice(text, at + strlen("¦"), text.len);
+        static const char *const names[] = {"hidden", "absent"};
+        struct err told[2];
+        for (size_t n = 0; n < 2; n++) {
+            const struct str sql = arena_printf(&world.arena, STR_FMT "%s" STR_FMT, STR_ARG(head),
+                                                names[n], STR_ARG(tail));
+            (void)ask_as(&r, sql.ptr, &t);
+            told[n] = err;
+            char *name = strstr(told[n].msg, names[n]);
+            if (name != NULL) {
+                memset(name, '-', strlen(names[n]));
+            }
+        }
+        if (told[0].code != told[1].code || told[0].position != told[1].position ||
+            strcmp(told[0].msg, told[1].msg) != 0) {
+            fail_msg("%s: \"%s\" at %lld, but \"%s\" at %lld", statements[i], told[0].msg,
+                     (long long)told[0].position, told[1].msg, (long long)told[1].position);
+        }
+    }
+    assert_answer("SELECT count(*)::VARCHAR FROM hidden", "4");
+}
+
+static void making_and_renaming_take_the_bucket(void **state) {
+    const struct catalog_grant grants[] = {{CATALOG_DATASET, STR("mine"), CATALOG_READ_RAW},
+                                           {CATALOG_BUCKET, STR("primary"), CATALOG_WRITE}};
+    const struct catalog_rights maker = {.grants = grants, .grant_count = 2};
+    struct told t;
+    (void)state;
+    make();
+    assert_int_equal(ask_with(CATALOG_WRITE, "CREATE TABLE u AS SELECT 1 AS a"), ERR_DENIED);
+    assert_int_equal(ask_with(CATALOG_WRITE, "ALTER TABLE t RENAME TO u"), ERR_DENIED);
+    OK(ask_as(&maker, "CREATE TABLE u AS SELECT 1 AS a", &t));
+    OK(ask_as(&maker, "ALTER TABLE u RENAME TO v", &t));
+    assert_int_equal(ask_as(&maker, "SELECT * FROM v", &t), ERR_DENIED);
+    assert_int_equal(ask_as(&maker, "ALTER TABLE v RENAME TO mine", &t), ERR_DENIED);
+}
+
+static void tables_of_system_show_what_is_theirs(void **state) {
+    const struct catalog_rights r = rights_on("t", CATALOG_READ_RAW);
+    const struct catalog_rights writer = rights_on("t", CATALOG_WRITE);
+    static const struct catalog_rights none = {0};
+    struct told t;
+    (void)state;
+    make();
+    (void)ask("CREATE TABLE hidden AS SELECT * FROM t");
+    OK(ask_as(&r, "SELECT string_agg(DISTINCT dataset) FROM system.snapshots", &t));
+    assert_string_equal(t.text, "t");
+    OK(ask_as(&r, "SELECT string_agg(DISTINCT dataset) FROM system.files", &t));
+    assert_string_equal(t.text, "t");
+    OK(ask_as(&r, "SELECT count(*)::VARCHAR FROM system.queries", &t));
+    assert_int_equal(ask_as(&r, "SELECT * FROM t, system.journal", &t), ERR_DENIED);
     assert_int_equal(err.position, 17);
-    assert_int_equal(ask_as(QUERY_MAY_WRITE, "INSERT INTO t SELECT * FROM __raw__t", &t),
-                     ERR_DENIED);
-    assert_int_equal(ask_as(QUERY_MAY_WRITE,
-                            "DELETE FROM t WHERE id IN (SELECT seq FROM "
-                            "system.journal)",
-                            &t),
-                     ERR_DENIED);
-    assert_int_equal(ask_as(0, "SELECT * FROM system.queries", &t), ERR_DENIED);
-    OK(ask_as(QUERY_MAY_WRITE, "UPDATE t SET name = 'y' WHERE id = 1", &t));
-    OK(ask_as(0, LIST, &t));
-    assert_string_equal(t.text, "0:n0 1:y 2:n2 3:n3");
+    OK(ask_as(&writer, "SELECT count(*)::VARCHAR FROM system.files", &t));
+    assert_string_equal(t.text, "0");
+    assert_int_equal(ask_as(&none, "SELECT 1", &t), ERR_DENIED);
+    assert_int_equal(ask_as(&none, "SELECT * FROM system.queries", &t), ERR_DENIED);
+    assert_int_equal(ask_as(&none, "SELECT * FROM t", &t), ERR_NOT_FOUND);
 }
 
 // Statements of several threads at once.
@@ -447,7 +561,7 @@ static void *work(void *arg) {
     struct worker *w = arg;
     struct told t;
     for (int i = 0; i < w->times && w->code == ERR_OK; i++) {
-        w->code = ask_as(ALL, w->sql, &t);
+        w->code = ask_as(&catalog_rights_all, w->sql, &t);
         w->rows += t.rows;
     }
     w->err = err;
@@ -491,7 +605,7 @@ static void a_statement_that_fails_leaves_nothing_behind(void **state) {
     assert_int_equal(world_files(&world, "spool"), 0);
     struct query_info *list;
     size_t count;
-    queries_list(queries, &world.arena, &list, &count);
+    queries_list(queries, STR_NONE, &world.arena, &list, &count);
     assert_int_equal(count, 0);
 }
 
@@ -526,7 +640,10 @@ int main(void) {
         TEST(raw_tables_show_what_is_still_there),
         TEST(the_servers_own_tables_can_be_asked),
         TEST(failures_tell_what_was_attempted),
-        TEST(rights_are_needed),
+        TEST(each_statement_takes_its_right),
+        TEST(a_dataset_without_rights_on_it_is_not_there),
+        TEST(making_and_renaming_take_the_bucket),
+        TEST(tables_of_system_show_what_is_theirs),
         TEST(concurrent_statements_lose_nothing),
         TEST(a_statement_that_fails_leaves_nothing_behind),
         TEST(a_deadline_ends_a_statement_whole),

@@ -15,7 +15,7 @@ struct query {
     struct query *prev, *next; // in the service's list, under its lock
     struct arena *arena;
     struct str id, principal, sql, reason, idempotency_key;
-    unsigned rights;
+    const struct catalog_rights *rights;
     enum query_state state;  // under the service's lock
     bool cancelled;          // under the service's lock
     struct session *session; // set under the service's lock; NULL until it runs
@@ -23,6 +23,7 @@ struct query {
     struct query_snapshot *snapshots;
     size_t snapshot_count;
     int64_t start_us, wall_us;
+    int64_t timeout_us; // from its start
     struct query_timing timing;
     size_t files, pruned;
     const struct query_change *change;
@@ -52,9 +53,10 @@ MUST_CHECK enum err_code query_check(struct query *q, const struct guard_stateme
 // The same for a statement that writes.
 MUST_CHECK enum err_code query_check_change(struct query *q, const struct guard_change **ret,
                                             struct err *err);
-// The one place where rights are asked for. ERR_DENIED says what for.
-MUST_CHECK enum err_code query_permit(const struct query *q, enum query_right right,
-                                      struct err *err);
+// The one place where rights are asked for: the dataset of that name, if the principal has all of
+// these rights (enum catalog_right) on it. Errors as catalog_dataset_permit.
+MUST_CHECK enum err_code query_permit(const struct query *q, struct str name, unsigned need,
+                                      struct catalog_dataset *ret, struct err *err);
 
 // A change that the query is for: the state that it builds on, and the mention whose places it
 // wants.

@@ -224,13 +224,17 @@ static enum err_code add_datasets(struct system *s, struct err *err) {
     struct catalog *catalog = tables_catalog(s->query->service->tables);
     struct catalog_datasets page = {.more = true};
     struct str after = STR_NONE;
+    const unsigned need =
+        s->mention->system == GUARD_TOMBSTONES ? CATALOG_TOMBSTONE : CATALOG_READ_RAW;
     while (page.more) {
         catalog_dataset_list(catalog, after, PAGE, s->query->arena, &page);
         for (size_t i = 0; i < page.count; i++) {
-            if (wants_text(s, "dataset", page.items[i].name)) {
-                TRY(add_dataset(s, &page.items[i], err));
+            const struct catalog_dataset *d = &page.items[i];
+            const unsigned rights = catalog_rights_on(s->query->rights, d->name, d->bucket);
+            if ((rights & need) != 0 && wants_text(s, "dataset", d->name)) {
+                TRY(add_dataset(s, d, err));
             }
-            after = page.items[i].name;
+            after = d->name;
         }
     }
     return ERR_OK;
@@ -240,7 +244,8 @@ static enum err_code add_queries(struct system *s, struct err *err) {
     struct query_info *list;
     size_t count;
     struct jsonw *w = &s->writer;
-    queries_list(s->query->service, s->query->arena, &list, &count);
+    queries_list(s->query->service, s->query->rights->admin ? STR_NONE : s->query->principal,
+                 s->query->arena, &list, &count);
     for (size_t i = 0; i < count; i++) {
         TRY(add_row(s, err));
         jsonw_object(w);
@@ -269,7 +274,7 @@ static enum err_code still_wanted(struct query *q, struct err *err) {
             return err_set(err, ERR_CANCELLED, "the query was cancelled");
         }
     }
-    if (clock_mono_us() > q->start_us + q->service->timeout_us) {
+    if (clock_mono_us() > q->start_us + q->timeout_us) {
         return err_set(err, ERR_TIMEOUT,
                        "the journal is too long to be read in the time of a query: ask for a part "
                        "of it, such as WHERE seq >= 1000");

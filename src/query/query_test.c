@@ -10,6 +10,7 @@
 static struct engine *engine;
 static struct world world;
 static struct queries *queries;
+static const struct catalog_rights *rights = &catalog_rights_all; // of the next queries
 
 static int open_engine(void **state) {
     (void)state;
@@ -42,6 +43,7 @@ static int begin(void **state) {
 
 static int end(void **state) {
     (void)state;
+    rights = &catalog_rights_all;
     queries_close(TAKE(queries));
     world_close(&world);
     return 0;
@@ -62,7 +64,8 @@ struct asked {
 
 static enum err_code start(struct asked *ret, const char *id, const char *sql) {
     *ret = (struct asked){.arena = ARENA(1 << 28)};
-    struct query_request r = {.id = str_from(id), .sql = str_from(sql), .principal = STR("ada")};
+    struct query_request r = {
+        .id = str_from(id), .sql = str_from(sql), .principal = STR("ada"), .rights = rights};
     err = ERR_NONE;
     return query_start(queries, &r, &ret->arena, &ret->query, &err);
 }
@@ -188,7 +191,7 @@ static void what_the_guard_refuses_does_not_run(void **state) {
     make_flights();
     assert_int_equal(failure("SELECT * FROM read_csv('/etc/passwd')"), ERR_REFUSED);
     assert_int_equal(err.position, 14);
-    assert_int_equal(failure("DROP TABLE flights"), ERR_DENIED);
+    assert_int_equal(failure("MERGE INTO flights USING flights ON true"), ERR_REFUSED);
     assert_int_equal(failure("SELECT * FROM"), ERR_SQL);
     assert_answer("SELECT count(*)::VARCHAR FROM flights", "15");
 }
@@ -279,7 +282,7 @@ static void wait_for(const char *id, const char *state_wanted) {
         struct query_info *list;
         size_t count;
         struct str found = STR_NONE;
-        queries_list(queries, &a, &list, &count);
+        queries_list(queries, STR_NONE, &a, &list, &count);
         for (size_t j = 0; j < count; j++) {
             found = str_is(list[j].id, id) ? list[j].state : found;
         }
@@ -351,12 +354,12 @@ static void a_waiting_query_can_be_cancelled(void **state) {
     struct thread_query second = {.id = "second", .sql = "SELECT 'second'"};
     ask_beside(&second);
     wait_for("second", "waiting");
-    OK(queries_cancel(queries, STR("second"), &err));
+    OK(queries_cancel(queries, STR("second"), STR_NONE, &err));
     join(&second);
     assert_int_equal(second.code, ERR_CANCELLED);
     assert_string_equal(second.err.msg, "the query was cancelled before it ran");
     wait_for("second", NULL);
-    assert_int_equal(queries_cancel(queries, STR("second"), &err), ERR_NOT_FOUND);
+    assert_int_equal(queries_cancel(queries, STR("second"), STR_NONE, &err), ERR_NOT_FOUND);
     assert_says("no query \"second\" runs");
     finish(&first, NULL);
 }
@@ -367,7 +370,7 @@ static void a_running_query_can_be_cancelled(void **state) {
     struct thread_query q = {.id = "endless", .sql = ENDLESS};
     ask_beside(&q);
     wait_for("endless", "running");
-    OK(queries_cancel(queries, STR("endless"), &err));
+    OK(queries_cancel(queries, STR("endless"), STR_NONE, &err));
     join(&q);
     assert_int_equal(q.code, ERR_CANCELLED);
     assert_int_equal(counter_get(COUNTER_query_cancelled), cancelled + 1);
@@ -380,7 +383,7 @@ static void a_query_that_was_cancelled_between_two_chunks_ends(void **state) {
     OK(start(&q, "q", "SELECT i FROM range(100000000) r(i)"));
     const struct vec_chunk *chunk = NULL;
     OK(rows_next(query_rows(q.query), &chunk, &err));
-    OK(queries_cancel(queries, STR("q"), &err));
+    OK(queries_cancel(queries, STR("q"), STR_NONE, &err));
     enum err_code code = ERR_OK;
     for (int i = 0; i < 100000 && code == ERR_OK; i++) {
         code = rows_next(query_rows(q.query), &chunk, &err);
@@ -395,6 +398,53 @@ static void a_query_has_a_time_limit(void **state) {
     queries_again();
     assert_int_equal(failure(ENDLESS), ERR_TIMEOUT);
     assert_answer("SELECT 'next'", "next");
+}
+
+static void the_shorter_of_the_time_limits_counts(void **state) {
+    (void)state;
+    const struct catalog_rights hurried = {.admin = true, .limits = {.time_ms = 50}};
+    const struct catalog_rights patient = {.admin = true, .limits = {.time_ms = 600000}};
+    rights = &hurried;
+    assert_int_equal(failure(ENDLESS), ERR_TIMEOUT);
+    assert_answer("SELECT 'next'", "next");
+    world.config.query_timeout = 50;
+    queries_again();
+    rights = &patient;
+    assert_int_equal(failure(ENDLESS), ERR_TIMEOUT);
+}
+
+static void a_principal_has_so_many_queries_at_once(void **state) {
+    (void)state;
+    const struct catalog_rights two = {.admin = true, .limits = {.queries_max = 2}};
+    struct asked q[3];
+    rights = &two;
+    OK(start(&q[0], "0", "SELECT 1"));
+    OK(start(&q[1], "1", "SELECT 1"));
+    assert_int_equal(start(&q[2], "2", "SELECT 1"), ERR_LIMIT);
+    arena_release(&q[2].arena);
+    assert_int_equal(failure("DROP TABLE IF EXISTS x"), ERR_LIMIT);
+    rights = &catalog_rights_all; // who has another role beside it has no such limit
+    assert_answer("SELECT 'free'", "free");
+    rights = &two;
+    finish(&q[0], NULL);
+    OK(start(&q[2], "2", "SELECT 1"));
+    finish(&q[1], NULL);
+    finish(&q[2], NULL);
+}
+
+static void queries_of_others_are_not_there(void **state) {
+    (void)state;
+    struct asked q;
+    struct query_info *list;
+    size_t count;
+    OK(start(&q, "q", "SELECT 1"));
+    queries_list(queries, STR("bob"), &world.arena, &list, &count);
+    assert_int_equal(count, 0);
+    queries_list(queries, STR("ada"), &world.arena, &list, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(queries_cancel(queries, STR("q"), STR("bob"), &err), ERR_NOT_FOUND);
+    OK(queries_cancel(queries, STR("q"), STR("ada"), &err));
+    finish(&q, NULL);
 }
 
 static void stopping_ends_all_and_takes_no_more(void **state) {
@@ -580,6 +630,9 @@ int main(void) {
         TEST(a_running_query_can_be_cancelled),
         TEST(a_query_that_was_cancelled_between_two_chunks_ends),
         TEST(a_query_has_a_time_limit),
+        TEST(the_shorter_of_the_time_limits_counts),
+        TEST(a_principal_has_so_many_queries_at_once),
+        TEST(queries_of_others_are_not_there),
         TEST(stopping_ends_all_and_takes_no_more),
         TEST(all_tables_of_a_query_are_of_one_moment),
         TEST(constants_of_every_kind_skip_only_what_cannot_match),

@@ -37,7 +37,7 @@ static void pause_ms(int64_t ms) {
 
 static size_t job_count(void) {
     struct job_views list;
-    jobs_list(jobs, STR_NONE, 50, &world.arena, &list);
+    jobs_list(jobs, STR_NONE, STR_NONE, 50, &world.arena, &list);
     for (size_t i = 0; i < list.count; i++) {
         assert_str(list.items[i].kind, "upkeep");
         assert_str(list.items[i].target, "d");

@@ -572,6 +572,7 @@ def test_a_commit_that_races_with_a_tombstone_hides_its_rows(serve):
     """Two servers, one that brings a key again and again and one that hides it meanwhile."""
     a, b = (serve("--catalog-poll-interval", "20ms") for _ in range(2))
     a.ingest("race", people(0, 50))
+    wait_until(lambda: b.get(DATASET + "race").status_code == 200)
     failures = []
 
     def bring(server, number):

@@ -265,9 +265,9 @@ static enum err_code answer_some(struct answer *an, size_t count, struct buf *ou
             return ERR_OK;
         }
         if (!an->whole) { // no place is left to say that it was cut
-            return err_set(err, ERR_LIMIT,
+            return err_set(err, ERR_TOO_LARGE,
                            "the answer has more than %lld bytes, which is what this token's roles "
-                           "allow",
+                           "allow: ask for fewer columns or rows",
                            (long long)an->bytes_max);
         }
         cut_short(an, "more bytes than this token's roles allow in one answer (bytes_max): ask for "

@@ -347,16 +347,13 @@ def requests_quote(text):
 
 @pytest.fixture
 def with_reader(serve):
-    """A server whose catalog has a token that may do nothing, as the reader's."""
-    first = serve()
-    first.ingest("seen", "a\n1\n")
-    first.stop()
-    text = token("Reader" + "r" * 37)
-    Log(first.data).add(transaction(1, action="token.create", target="token:test", changes=[
-        {"entity": "token:test", "expect": 0, "value": {"principal": "reader", "roles": ["reader"], "created_us": 1, "expires_us": 0,
-                                                        "sha256": hashlib.sha256(text.encode()).hexdigest()}}]))
-    server = serve(data=first.data)
-    server.reader = {"Authorization": f"Bearer {text}"}
+    """A server with a token that may read a dataset, and with another dataset that is hidden from it."""
+    server = serve()
+    server.ingest("seen", "a\n1\n")
+    server.ingest("hidden", "a\n1\n")
+    server.request("PUT", "/auth/roles/reader", json={"grants": [{"object": "dataset:seen", "rights": ["read_raw"]}]})
+    made = server.post("/auth/tokens", json={"principal": "reader", "roles": ["reader"]}).json()
+    server.reader = {"Authorization": f"Bearer {made['token']}"}
     return server
 
 
@@ -378,6 +375,20 @@ def test_what_may_not_be_seen_or_done_is_told_of_its_principal(with_reader):
     found = refused(s, 2, actor="reader")
     assert {(e["action"], e["target"], e["outcome"]) for e in found} == {
         ("dataset.drop", "dataset:seen", "permission_denied"), ("read", "route:metrics", "permission_denied")}
+
+
+def test_looking_for_what_is_hidden_is_told_as_looking_for_what_is_not_there(with_reader):
+    s = with_reader
+    for name in ("hidden", "absent"):
+        assert s.get(DATASETS + name, headers=s.reader).status_code == 404
+        assert s.query(f"SELECT * FROM __raw__{name}", headers=s.reader).status_code == 404
+        assert s.post("/query/compact", json={"dataset": name}, headers=s.reader).status_code == 404
+    assert s.get(DATASETS + "absent").status_code == 404  # by who may see all: nothing is kept from them
+    found = refused(s, 6, actor="reader")
+    assert sorted((e["action"], e["target"], e["outcome"]) for e in found) == sorted(
+        (action, f"dataset:{raw}{name}", "not_found") for name in ("hidden", "absent")
+        for action, raw in (("read", ""), ("read", "__raw__"), ("dataset.compact", "")))
+    assert entries(s, outcome="refused", actor="admin") == []
 
 
 def test_a_flood_of_refusals_is_noted_so_often_and_then_counted(with_reader):

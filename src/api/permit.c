@@ -55,7 +55,7 @@ enum err_code api_permit(struct call *c, unsigned need, struct str *name, struct
     const struct catalog_wish wish = {c->rights, need};
     struct catalog_dataset d;
     c->permitted = true;
-    if (c->about.len == 0 && name != &c->param) {
+    if (c->about.len == 0) {
         api_about(c, *name);
     }
     TRY(catalog_dataset_permit(c->api->catalog, *name, &wish, c->arena, &d, err));

@@ -1,6 +1,7 @@
 // What the API's files share: the server's parts, and one request on its way.
 #pragma once
 
+#include "api/permit.h"
 #include "api/refusals.h"
 #include "base/arena.h"
 #include "base/config.h"
@@ -60,22 +61,6 @@ struct call {
     void (*release)(struct call *c);
 };
 
-// What a route takes: of the dataset whose name its path has, or that the handler finds in the body
-// (PERMIT_NAMED_…) and asks api_permit for. Who has no right at all on it is told that it is not
-// there. permit.c has the table; the OpenAPI document tells it as x-tarn-permission.
-enum permission {
-    PERMIT_ANYONE,
-    PERMIT_TOKEN, // the handler shows and does only what is the principal's own: see api_own
-    PERMIT_ADMIN, // of the server
-    PERMIT_SEE,   // any right
-    PERMIT_READ,
-    PERMIT_WRITE,
-    PERMIT_TOMBSTONE,
-    PERMIT_ERASE,
-    PERMIT_NAMED_WRITE,
-    PERMIT_STATEMENT, // query/ asks
-};
-
 // What stands behind '?': for the check of what comes, and for the documentation.
 struct route_query {
     const char *name, *type, *help; // type: "string", "integer", "boolean"
@@ -125,21 +110,6 @@ MUST_CHECK enum err_code api_query_number(struct call *c, const char *name, int6
 MUST_CHECK enum err_code api_query_flag(struct call *c, const char *name, bool *ret,
                                         struct err *err);
 json_t *api_time(int64_t wall_us, struct arena *a); // RFC 3339
-// Rights. dispatch.c asks for what the route says, once the token is known; c->param is then the
-// dataset's own name.
-MUST_CHECK enum err_code api_authorize(struct call *c, struct err *err);
-// For a name that stands elsewhere: *name becomes the dataset's own. ERR_NOT_FOUND, ERR_DENIED.
-MUST_CHECK enum err_code api_permit(struct call *c, unsigned need, struct str *name,
-                                    struct err *err);
-MUST_CHECK enum err_code api_permit_admin(struct call *c, struct err *err);
-// To write the dataset that r names, or to make it.
-MUST_CHECK enum err_code api_permit_ingest(struct call *c, struct ingest_request *r,
-                                           struct err *err);
-bool api_wants_dataset(const struct call *c); // is the call about a dataset?
-bool api_was_permitted(const struct call *c); // has a handler asked that has to?
-// Whose queries and jobs the caller may see: its principal's; empty: all.
-struct str api_own(const struct call *c);
-json_t *api_permission_json(enum permission p);
 // Who asks for the change, for the journal: the action is call.action.
 struct catalog_author api_author(const struct call *c);
 // The body names what is to be changed.

@@ -640,8 +640,9 @@ static void rejected_rows_are_kept_for_an_hour(void **state) {
     assert_int_equal(lines, 50);
     const struct timespec old[2] = {{time(NULL) - 3700, 0}, {time(NULL) - 3700, 0}};
     assert_int_equal(utimensat(AT_FDCWD, path.ptr, old, 0), 0);
-    assert_int_equal(ingest_rejects_path(f.ingest, result.rejects_id, STR_NONE, &f.arena, &path, &f.err),
-                     ERR_NOT_FOUND);
+    assert_int_equal(
+        ingest_rejects_path(f.ingest, result.rejects_id, STR_NONE, &f.arena, &path, &f.err),
+        ERR_NOT_FOUND);
     assert_int_equal(ingest_rejects_path(f.ingest, STR("../x"), STR_NONE, &f.arena, &path, &f.err),
                      ERR_NOT_FOUND);
 }

@@ -134,6 +134,7 @@ REQUESTS = {
     "tombstone": {"json": {"row_key_column": "id", "row_key_values": [1]}},
     "listTombstones": {}, "reportTombstones": {},
     "undoTombstone": {"json": {"row_key_column": "id", "row_key_values": [1]}},
+    "listSuppressions": {}, "removeSuppression": {},
     "querySql": lambda n: {"json": {"sql": f"SELECT count(*) FROM {n}"}},
     "listSnapshots": {}, "rollBack": {"json": {"version": 1}}, "expireSnapshots": {"json": {"dry_run": True}},
     "removeOrphans": {"json": {"dry_run": True}},

@@ -1,4 +1,8 @@
 // Erasing from one dataset: its history is written anew without the subjects, in one commit.
+//
+// Files are written before the dataset's write lock is taken, from the state of that moment. Under
+// the lock all is looked at again: what was written ahead is found written, and only what came
+// meanwhile is left to do. So writers wait for metadata alone, most of the time.
 
 #include "base/log.h"
 #include "erase/erase_history_int.h"
@@ -8,6 +12,7 @@
 
 struct rewrite {
     struct erase_past past;
+    bool changes; // the commit does something
     json_t *extras;
 };
 
@@ -129,7 +134,8 @@ static enum err_code prepare(struct table_commit *c, struct table_edit *e, struc
     struct table_tombstone_list list;
     TRY(erase_past_find(p, &c->base, err));
     TRY(look_at_tombstones(p, &list, err));
-    if (p->done.rows == 0 && !p->stale_list && !p->stale_bounds) {
+    r->changes = p->done.rows > 0 || p->stale_list || p->stale_bounds;
+    if (!r->changes) {
         e->nothing = true;
         return ERR_OK;
     }
@@ -163,6 +169,22 @@ enum err_code erase_history_look(struct erase *e, const struct erase_history_wor
     return ERR_OK;
 }
 
+// Into the kept objects of a commit that is not run yet.
+static enum err_code write_ahead(struct rewrite *r, struct table_commit *c, struct err *err) {
+    const struct table_want want = {.name = c->dataset};
+    struct erase_past *p = &r->past;
+    TRY(table_pin_at(p->tables, &want, c->arena, &c->base, err));
+    c->dir = c->base.dataset.dir;
+    c->location = c->base.metadata->location;
+    enum err_code code = erase_past_find(p, &c->base, err);
+    code = code == ERR_OK ? erase_past_write(p, c, err) : code;
+    code = code == ERR_OK ? erase_past_hash(p, err) : code;
+    if (code != ERR_OK) {
+        table_commit_undo(c);
+    }
+    return code;
+}
+
 enum err_code erase_history_rewrite(struct erase *e, const struct erase_history_work *w,
                                     struct job *job, struct arena *a, struct erase_history *ret,
                                     struct err *err) {
@@ -180,9 +202,13 @@ enum err_code erase_history_rewrite(struct erase *e, const struct erase_history_
                              .extras = extras,
                              .ctx = &r,
                              .arena = &own};
+    TRY(write_ahead(&r, &c, err));
     {
         LOCKED(table_write_lock(r.past.tables, d.name));
         TRY(table_commit_run(&c, err));
+    }
+    if (!r.changes) {
+        table_commit_undo(&c); // somebody else was quicker with all of it
     }
     *ret = r.past.done;
     return ERR_OK;

@@ -90,6 +90,7 @@ void erase_past_open(struct erase *e, struct erase_past *p) {
 void erase_past_close(struct erase_past *p) {
     HASH_CLEAR(hh, p->datas);
     HASH_CLEAR(hh, p->deletes);
+    HASH_CLEAR(hh, p->hashed);
     HASH_CLEAR(hh, p->manifests);
     upkeep_engine_close(&p->engine);
 }
@@ -517,6 +518,9 @@ static void look_anew(struct erase_past *p, const struct table_pin *pin) {
     }
     for (struct erase_deletes *d = p->deletes; d != NULL; d = d->hh.next) {
         d->live = false;
+    }
+    for (struct erase_removed *r = p->hashed; r != NULL; r = r->hh.next) {
+        r->listed = false;
     }
 }
 

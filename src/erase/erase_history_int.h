@@ -62,6 +62,13 @@ struct erase_snapshot {
     struct table_tally tally;
 };
 
+struct erase_removed {
+    struct erase_object object;
+    bool there;
+    bool listed; // it stands in done.removed
+    UT_hash_handle hh;
+};
+
 struct erase_past {
     struct erase *erase;
     struct tables *tables;
@@ -77,6 +84,7 @@ struct erase_past {
     // does what was written for them.
     struct erase_data *datas;
     struct erase_deletes *deletes;
+    struct erase_removed *hashed; // objects to be removed whose hash is known
 
     // Of the state that is looked at.
     const struct table_pin *pin;
@@ -122,6 +130,9 @@ bool erase_past_changes(const struct erase_past *p, const struct ice_data_file *
 // erase_history_meta.c: manifests and manifest lists, then what is to be removed.
 MUST_CHECK enum err_code erase_past_describe(struct erase_past *p, struct table_commit *c,
                                              struct err *err);
+// Hashes the data and delete files that are to be removed, which takes long; then the list of all
+// such objects finds them hashed.
+MUST_CHECK enum err_code erase_past_hash(struct erase_past *p, struct err *err);
 // Fills done.removed.
 MUST_CHECK enum err_code erase_past_list_removed(struct erase_past *p, struct err *err);
 // The new lists and summaries into the metadata.

@@ -7,6 +7,7 @@
 #include "erase/erase_history_int.h"
 
 #include "base/hash.h"
+#include "upkeep/upkeep_reach.h"
 
 #define HASH_BYTES (4UL << 20) // of an object at a time
 
@@ -190,22 +191,6 @@ void erase_past_amend(const struct erase_past *p, struct ice_metadata *next, str
     ice_metadata_forget_past(next, a);
 }
 
-// Objects to be removed, each once.
-struct removal {
-    struct str name;
-    UT_hash_handle hh;
-};
-struct removing {
-    struct erase_past *past;
-    struct store *store;
-    struct removal *all;
-    size_t cap;
-};
-
-static void removing_release(struct removing *r) {
-    HASH_CLEAR(hh, r->all);
-}
-
 enum err_code erase_object_hash(struct store *s, struct arena *texts, struct erase_object *ret,
                                 bool *ret_there, struct err *err) {
     const struct str name = ret->name;
@@ -234,54 +219,97 @@ enum err_code erase_object_hash(struct store *s, struct arena *texts, struct era
     return ERR_OK;
 }
 
-static enum err_code remove_object(struct removing *r, struct str object, struct err *err) {
-    struct erase_past *p = r->past;
-    struct erase_history *h = &p->done;
-    struct removal *known = NULL;
-    bool there;
-    HASH_FIND(hh, r->all, object.ptr, object.len, known);
-    if (known != NULL) {
-        return ERR_OK;
+// *ret stays as long as the past.
+static enum err_code hash_once(struct erase_past *p, struct store *s, struct str object,
+                               struct erase_removed **ret, struct err *err) {
+    struct erase_removed *r = NULL;
+    HASH_FIND(hh, p->hashed, object.ptr, object.len, r);
+    if (r == NULL) {
+        r = arena_alloc(p->arena, sizeof(*r));
+        r->object.name = arena_str(p->texts, object);
+        TRY(erase_object_hash(s, p->texts, &r->object, &r->there, err));
+        HASH_ADD_KEYPTR(hh, p->hashed, r->object.name.ptr, r->object.name.len, r);
     }
-    known = arena_alloc(p->arena, sizeof(*known));
-    known->name = arena_str(p->texts, object);
-    HASH_ADD_KEYPTR(hh, r->all, known->name.ptr, known->name.len, known);
-    h->removed =
-        arena_grow(p->texts, h->removed, &r->cap, h->removed_count + 1, sizeof(*h->removed));
-    h->removed[h->removed_count] = (struct erase_object){.name = known->name};
-    TRY(erase_object_hash(r->store, p->texts, &h->removed[h->removed_count], &there, err));
-    h->removed_count += there ? 1 : 0;
+    *ret = r;
     return upkeep_check(p->job, err);
 }
 
-static enum err_code remove_uri(struct removing *r, struct str uri, struct err *err) {
+static enum err_code hash_uri(struct erase_past *p, struct str uri, struct erase_removed **ret,
+                              struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     struct str object;
-    TRY(table_object_name(r->past->pin->metadata, &r->past->pin->dataset, uri, &a, &object, err));
-    return remove_object(r, object, err);
+    TRY(table_object_name(p->pin->metadata, &p->pin->dataset, uri, &a, &object, err));
+    return hash_once(p, p->pin->bucket->store, object, ret, err);
+}
+
+// The list of what is removed, as it grows.
+struct removing {
+    struct erase_past *past;
+    size_t cap;
+};
+
+static void list_it(struct removing *r, struct erase_removed *one) {
+    struct erase_history *h = &r->past->done;
+    if (one->there && !one->listed) {
+        one->listed = true;
+        h->removed = arena_grow(r->past->texts, h->removed, &r->cap, h->removed_count + 1,
+                                sizeof(*h->removed));
+        h->removed[h->removed_count++] = one->object;
+    }
+}
+
+static enum err_code remove_object(struct removing *r, struct store *s, struct str object,
+                                   struct err *err) {
+    struct erase_removed *one;
+    TRY(hash_once(r->past, s, object, &one, err));
+    list_it(r, one);
+    return ERR_OK;
+}
+
+static enum err_code remove_uri(struct removing *r, struct str uri, struct err *err) {
+    struct erase_removed *one;
+    TRY(hash_uri(r->past, uri, &one, err));
+    list_it(r, one);
+    return ERR_OK;
 }
 
 static enum err_code remove_metadata(struct removing *r, struct err *err) {
     const struct table_pin *pin = r->past->pin;
+    struct store_entry *forgotten;
     struct str *statistics;
-    TRY(remove_object(r, pin->dataset.metadata, err));
+    size_t count;
+    TRY(remove_object(r, pin->bucket->store, pin->dataset.metadata, err));
     for (size_t i = 0; i < pin->metadata->metadata_log_count; i++) {
         TRY(remove_uri(r, pin->metadata->metadata_log[i].metadata, err));
     }
-    const size_t count = ice_metadata_statistics(pin->metadata, r->past->arena, &statistics);
+    TRY(upkeep_forgotten_metadata(pin, r->past->arena, &forgotten, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        TRY(remove_object(r, pin->bucket->store, forgotten[i].name, err));
+    }
+    count = ice_metadata_statistics(pin->metadata, r->past->arena, &statistics);
     for (size_t i = 0; i < count; i++) {
         TRY(remove_uri(r, statistics[i], err));
     }
     return ERR_OK;
 }
 
-static enum err_code remove_files(struct removing *r, struct err *err) {
-    struct erase_past *p = r->past;
+static enum err_code remove_manifests(struct removing *r, struct err *err) {
+    const struct erase_past *p = r->past;
+    for (size_t i = 0; i < p->pin->metadata->snapshot_count; i++) {
+        if (p->snapshots[i].changed) {
+            TRY(remove_uri(r, p->pin->metadata->snapshots[i].manifest_list, err));
+        }
+    }
     for (const struct erase_manifest *m = p->manifests; m != NULL; m = m->hh.next) {
         if (m->changed) {
             TRY(remove_uri(r, m->path, err));
         }
     }
+    return ERR_OK;
+}
+
+static enum err_code remove_files(struct removing *r, struct err *err) {
+    const struct erase_past *p = r->past;
     for (const struct erase_deletes *d = p->deletes; d != NULL; d = d->hh.next) {
         if (d->live && d->changed) {
             TRY(remove_uri(r, d->path, err));
@@ -299,20 +327,30 @@ static enum err_code remove_files(struct removing *r, struct err *err) {
 static enum err_code remove_content(struct removing *r, struct err *err) {
     const struct catalog_bucket *primary;
     TRY(catalog_bucket_find(r->past->erase->options.catalog, STR_NONE, &primary, err));
-    r->store = primary->store;
-    return remove_object(r, r->past->pin->dataset.tombstones.content.object, err);
+    return remove_object(r, primary->store, r->past->pin->dataset.tombstones.content.object, err);
+}
+
+enum err_code erase_past_hash(struct erase_past *p, struct err *err) {
+    struct erase_removed *one;
+    for (const struct erase_deletes *d = p->deletes; d != NULL; d = d->hh.next) {
+        if (d->live && d->changed) {
+            TRY(hash_uri(p, d->path, &one, err));
+        }
+    }
+    for (const struct erase_data *d = p->datas; d != NULL; d = d->hh.next) {
+        if (d->live && d->bits != NULL) {
+            TRY(hash_uri(p, d->path, &one, err));
+        }
+    }
+    return ERR_OK;
 }
 
 // Every reference to what changed was changed, so that nothing leads to the old ones: not even a
 // manifest that is left out, since all that it led to stays or is here too.
 enum err_code erase_past_list_removed(struct erase_past *p, struct err *err) {
-    DEFER(removing_release) struct removing r = {.past = p, .store = p->pin->bucket->store};
+    struct removing r = {.past = p};
     TRY(remove_metadata(&r, err));
-    for (size_t i = 0; i < p->pin->metadata->snapshot_count; i++) {
-        if (p->snapshots[i].changed) {
-            TRY(remove_uri(&r, p->pin->metadata->snapshots[i].manifest_list, err));
-        }
-    }
+    TRY(remove_manifests(&r, err));
     TRY(remove_files(&r, err));
     return p->stale_list ? remove_content(&r, err) : ERR_OK;
 }

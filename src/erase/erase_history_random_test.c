@@ -7,8 +7,8 @@
 #include "table/table_alter.h"
 
 #define PEOPLE 12
-#define STEPS 24
-#define ERASURES 4
+#define STEPS 20
+#define ERASURES 3
 
 static uint64_t random_state;
 static const char *key_name, *value_name;

@@ -433,3 +433,8 @@ enum err_code table_commit_run(struct table_commit *c, struct err *err) {
     }
     return code;
 }
+
+void table_commit_undo(struct table_commit *c) {
+    objects_remove(c->base.bucket->store, &c->attempt);
+    objects_remove(c->base.bucket->store, &c->kept);
+}

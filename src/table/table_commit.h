@@ -73,6 +73,8 @@ struct table_commit {
 // Everything that it wrote before a failure is removed again, unless the outcome is not known. The
 // dataset's write lock is held by the caller.
 MUST_CHECK enum err_code table_commit_run(struct table_commit *c, struct err *err);
+// Removes what was put for a commit that is not run after all, or had nothing to change.
+void table_commit_undo(struct table_commit *c);
 // Puts objects and notes them; they are settled before the catalog changes. name is in the bucket.
 MUST_CHECK enum err_code table_object_put(struct table_commit *c, struct table_objects *o,
                                           struct str name, struct str data, struct err *err);

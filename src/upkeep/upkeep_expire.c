@@ -9,8 +9,6 @@
 #include "table/table_tombstone_list.h"
 #include "upkeep/upkeep_reach.h"
 
-#define LIST_PAGE 1000
-
 struct expiry {
     struct upkeep *upkeep;
     const struct upkeep_expire *request;
@@ -61,43 +59,6 @@ static bool expires(const struct expiry *x, int64_t id) {
     return false;
 }
 
-// The number that a metadata file's name begins with; -1: none.
-static int64_t metadata_number(struct str name) {
-    struct str last = STR_NONE;
-    struct str number;
-    int64_t n;
-    while (str_cut(&name, '/', &last)) {
-    }
-    return str_ends(last, STR(".metadata.json")) && str_cut(&last, '-', &number) &&
-                   str_to_i64(number, &n)
-               ? n
-               : -1;
-}
-
-static enum err_code find_old_metadata(struct expiry *x, const struct table_pin *pin,
-                                       struct err *err) {
-    int64_t oldest = metadata_number(pin->dataset.metadata);
-    struct store_page page = {
-        .prefix = arena_printf(x->arena, STR_FMT "/metadata/", STR_ARG(pin->dataset.dir)),
-        .max = LIST_PAGE};
-    for (size_t i = 0; i < pin->metadata->metadata_log_count; i++) {
-        const int64_t n = metadata_number(pin->metadata->metadata_log[i].metadata);
-        oldest = n >= 0 ? MIN(oldest, n) : -1;
-    }
-    do {
-        struct store_list list;
-        TRY(store_list(pin->bucket->store, &page, x->arena, &list, err));
-        for (size_t i = 0; i < list.count; i++) {
-            const int64_t n = metadata_number(list.entries[i].name);
-            if (n >= 0 && n < oldest) {
-                note(x, list.entries[i].name, (int64_t)list.entries[i].bytes);
-            }
-        }
-        page.after = list.next;
-    } while (page.after.len > 0);
-    return ERR_OK;
-}
-
 static enum err_code find_objects(struct expiry *x, const struct table_pin *pin, struct err *err) {
     const struct ice_metadata *m = pin->metadata;
     DEFER(upkeep_reach_release)
@@ -118,7 +79,13 @@ static enum err_code find_objects(struct expiry *x, const struct table_pin *pin,
             note(x, r->name, r->bytes);
         }
     }
-    return find_old_metadata(x, pin, err);
+    struct store_entry *old;
+    size_t old_count;
+    TRY(upkeep_forgotten_metadata(pin, x->arena, &old, &old_count, err));
+    for (size_t i = 0; i < old_count; i++) {
+        note(x, old[i].name, (int64_t)old[i].bytes);
+    }
+    return ERR_OK;
 }
 
 static enum err_code find(struct expiry *x, const struct table_pin *pin, struct err *err) {

@@ -2,6 +2,8 @@
 
 #include "upkeep/upkeep_reach.h"
 
+#define LIST_PAGE 1000
+
 void upkeep_reach_release(struct upkeep_reach *r) {
     HASH_CLEAR(hh, r->all);
 }
@@ -79,5 +81,47 @@ enum err_code upkeep_reach_metadata(struct upkeep_reach *r, const struct table_p
     for (size_t i = 0; i < count; i++) {
         TRY(add_uri(r, pin, statistics[i], 0, &is_new, err));
     }
+    return ERR_OK;
+}
+
+// The number that a metadata file's name begins with; -1: none.
+static int64_t metadata_number(struct str name) {
+    struct str last = STR_NONE;
+    struct str number;
+    int64_t n;
+    while (str_cut(&name, '/', &last)) {
+    }
+    return str_ends(last, STR(".metadata.json")) && str_cut(&last, '-', &number) &&
+                   str_to_i64(number, &n)
+               ? n
+               : -1;
+}
+
+enum err_code upkeep_forgotten_metadata(const struct table_pin *pin, struct arena *a,
+                                        struct store_entry **ret, size_t *ret_count,
+                                        struct err *err) {
+    int64_t oldest = metadata_number(pin->dataset.metadata);
+    struct store_page page = {.prefix =
+                                  arena_printf(a, STR_FMT "/metadata/", STR_ARG(pin->dataset.dir)),
+                              .max = LIST_PAGE};
+    size_t cap = 0;
+    *ret = NULL;
+    *ret_count = 0;
+    for (size_t i = 0; i < pin->metadata->metadata_log_count; i++) {
+        const int64_t n = metadata_number(pin->metadata->metadata_log[i].metadata);
+        oldest = n >= 0 ? MIN(oldest, n) : -1;
+    }
+    do {
+        struct store_list list;
+        TRY(store_list(pin->bucket->store, &page, a, &list, err));
+        for (size_t i = 0; i < list.count; i++) {
+            const int64_t n = metadata_number(list.entries[i].name);
+            if (n >= 0 && n < oldest) {
+                *ret = arena_grow(a, *ret, &cap, *ret_count + 1, sizeof(**ret));
+                (*ret)[(*ret_count)++] = list.entries[i];
+            }
+        }
+        page.after = list.next;
+    } while (page.after.len > 0);
     return ERR_OK;
 }

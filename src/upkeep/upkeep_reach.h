@@ -24,3 +24,8 @@ MUST_CHECK enum err_code upkeep_reach_snapshot(struct upkeep_reach *r, const str
 // Adds the metadata itself, those in its log, and its statistics.
 MUST_CHECK enum err_code upkeep_reach_metadata(struct upkeep_reach *r, const struct table_pin *pin,
                                                struct err *err);
+// Metadata files that the metadata's log has forgotten: their names begin with a number, which only
+// grows, that is below those of all in the log. With their sizes, in the arena.
+MUST_CHECK enum err_code upkeep_forgotten_metadata(const struct table_pin *pin, struct arena *a,
+                                                   struct store_entry **ret, size_t *ret_count,
+                                                   struct err *err);

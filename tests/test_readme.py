@@ -113,6 +113,11 @@ def test_the_tour_shows_what_it_says(tour):
     assert all(city in counties for city in ("Denver", "Boise", "Boston"))
     assert re.search(r"\b4\b", printed(tour, "AS now")) and re.search(r"\b3\b", printed(tour, "AS before"))
     assert "visits" in printed(tour, "tarn journal") and "good" in printed(tour, "journal verify")
+    seen = printed(tour, "FROM people")
+    assert "cleo" in seen and "ann" not in seen and "bob" not in seen
+    assert all(word in printed(tour, "people --list") for word in ("ann", "bob", "request 2024-117"))
+    left = printed(tour, "__raw__people")
+    assert "cleo" in left and "bob" in left and "ann" not in left
 
 
 def test_the_files_that_the_tour_makes_are_right(tour):

@@ -106,6 +106,45 @@ def run(server, *words, stdin=None):
                           capture_output=True, text=True, timeout=120, **source)
 
 
+# The seed's own test
+
+def test_three_of_a_hundred_thousand_candidates(tmp_path):
+    """Hidden at once, there in __raw__, gone after compaction, and so it stays after a restart."""
+    gone = ["CAND-000001", "CAND-000002", "CAND-000003"]
+    named = ", ".join(f"'{key}'" for key in gone)
+    server = Server(tmp_path / "data")
+    try:
+        chance = random.Random(17)
+        server.ingest("candidates", "candidate_id,name,email,city,years\n" + "".join(
+            f"CAND-{i:06},Person {chance.randrange(10**9)},{chance.randbytes(6).hex()}@example.org,"
+            f"city {chance.randrange(311)},{chance.randrange(40)}\n" for i in range(1, 100_001)))
+        before = bytes_of(server, "candidates")
+        done = tombstone(server, "candidates", gone, "candidate_id", actor="privacy", reason="they asked for it")
+        assert (done["rows_tombstoned"], done["keys_tombstoned"], done["failures"]) == (3, 3, [])
+        assert count(server, "candidates") == 99_997
+        assert count(server, "__raw__candidates") == 100_000
+        assert server.sql(f"SELECT * FROM candidates WHERE candidate_id IN ({named})") == []
+        assert len(server.sql(f"SELECT * FROM __raw__candidates WHERE candidate_id IN ({named})")) == 3
+        page = listed(server, "candidates")
+        assert [item["row_key_value"] for item in page["tombstones"]] == gone and page["row_key_column"] == "candidate_id"
+        for item in page["tombstones"]:
+            assert (item["actor"], item["reason"], item["rows"]) == ("privacy", "they asked for it", 1)
+        compacted = compact(server, "candidates")
+        assert (compacted["tombstones_applied"], compacted["rows_dropped_by_tombstones"]) == (3, 3)
+        assert compacted["rows"] == 99_997
+    finally:
+        server.stop()
+    server = Server(tmp_path / "data")
+    try:
+        assert count(server, "candidates") == count(server, "__raw__candidates") == 99_997
+        assert server.sql(f"SELECT * FROM __raw__candidates WHERE candidate_id IN ({named})") == []
+        assert 0.8 < bytes_of(server, "candidates") / before < 1.1, "not with the same compression"
+        page = listed(server, "candidates")
+        assert (page["tombstones"], page["active"], page["row_key_column"]) == ([], 0, None)
+    finally:
+        server.stop()
+
+
 # Keys and what can be wrong with them
 
 def test_integers_are_keys_like_texts(t):
@@ -292,6 +331,15 @@ def test_rows_that_were_deleted_before_stay_deleted_after_an_undo(t):
     assert t.sql("SELECT v FROM deleted ORDER BY v") == [{"v": 2}, {"v": 3}]
 
 
+def test_after_compaction_nothing_is_left_to_undo(t):
+    t.ingest("purged", people(0, 50))
+    tombstone(t, "purged", ["P-00007"])
+    assert compact(t, "purged")["tombstones_applied"] == 1
+    assert codes(undo(t, "purged", ["P-00007"], status=207)) == [("P-00007", "not_tombstoned")]
+    assert codes(tombstone(t, "purged", ["P-00007"], status=207)) == [("P-00007", "not_found")]
+    assert count(t, "__raw__purged") == 49
+
+
 # Rows that come later
 
 def by_file(t, name, first, last):
@@ -393,6 +441,14 @@ def test_time_travel_hides_too(t):
     assert t.value(f"SELECT count(*) FROM travel AT (VERSION => {first})") == 20
 
 
+def test_a_rollback_does_not_bring_hidden_rows_back(t):
+    t.ingest("rolled", people(0, 20))
+    first = ok(t.get(DATASET + "rolled"))["snapshot"]
+    tombstone(t, "rolled", ["P-00001"])
+    ok(t.post(DATASET + "rolled/rollback", json={"version": first}))
+    assert count(t, "rolled") == 19 and keys_of(t, "rolled") == ["P-00001"]
+
+
 @pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"])
 def test_every_form_of_an_answer_hides(t, accept):
     name = "form_" + "".join(c for c in accept if c.isalpha())
@@ -403,6 +459,17 @@ def test_every_form_of_an_answer_hides(t, accept):
 
 
 # The purge clock
+
+def test_rows_that_must_be_kept_are_not_purged(t):
+    t.ingest("kept", people(0, 100))
+    tombstone(t, "kept", ["P-00001"], purge_not_before=FUTURE)
+    tombstone(t, "kept", ["P-00002"], purge_not_before=PAST, purge_by=FUTURE)
+    done = compact(t, "kept")
+    assert (done["tombstones_applied"], done["rows_dropped_by_tombstones"]) == (0, 0)
+    assert count(t, "kept") == 98 and count(t, "__raw__kept") == 100
+    undo(t, "kept", ["P-00001"])
+    assert compact(t, "kept")["tombstones_applied"] == 1
+    assert count(t, "kept") == count(t, "__raw__kept") == 99 and keys_of(t, "kept") == []
 
 
 def test_what_is_overdue_is_reported(tarn):
@@ -437,6 +504,9 @@ def test_what_is_overdue_is_reported(tarn):
     second = report(limit=2, cursor=first["next"])
     assert [d["dataset"] for d in second["datasets"]] == ["c", "d"] and second["next"] is None
     assert (t.metric("tombstones"), t.metric("tombstones_overdue")) == (5, 3)
+    compact(t, "d")
+    assert [d["dataset"] for d in report(overdue="true")["datasets"]] == ["b"]
+    assert (t.metric("tombstones"), t.metric("tombstones_overdue")) == (4, 2)
 
 
 # Lists
@@ -505,6 +575,43 @@ def test_system_tombstones_is_a_table(t):
 
 
 # No value of a person in the log
+
+def test_no_key_ever_stands_in_the_log(tmp_path):
+    """Whatever is asked for, done, refused, undone or purged."""
+    server = Server(tmp_path / "data", "--catalog-checkpoint-every", "2")
+    secret = "Zaphod-Beeblebrox"
+    keys = [f"{secret}-{i}" for i in range(40)]
+    number = 739_184_620_517
+    try:
+        server.ingest("p", "id,n\n" + "".join(f"{key},{number + i}\n" for i, key in enumerate(keys)))
+        tombstone(server, "p", keys[:20], reason="first", actor="someone", purge_by=PAST)
+        tombstone(server, "p", [keys[0], f"{secret}-none", 5, keys[21], keys[21]], status=207)
+        server.post(DATASET + "p/tombstone", json={"row_key_column": "n", "row_key_values": [number + 30]})
+        for member in ("reason", "actor"):
+            refused(server.post(DATASET + "p/tombstone", json={
+                "row_key_column": "id", "row_key_values": [keys[30]], member: f"{keys[30]} wants it"}), 400)
+        server.ingest("p", f"id,n\n{keys[1]},5\n{keys[2]},6\n", mode="append")
+        server.sql(f"INSERT INTO p VALUES ('{keys[3]}', 7)")
+        server.query(f"SELECT * FROM p WHERE id = '{keys[1]}'")
+        undo(server, "p", keys[:5], reason="back")
+        server.post(DATASET + "p/tombstone/undo", json={"row_key_values": [keys[39]], "row_key_column": "n"})
+        compact(server, "p")
+        tombstone(server, "p", [number + 31], "n", reason="a number")
+        undo(server, "p", [number + 31])
+        for folder in ("log", "checkpoint", "archive"):
+            for name, data in stored(server, f"_catalog/{folder}"):
+                assert secret.encode() not in data and str(number)[:10].encode() not in data, name
+        assert secret not in server.get("/journal?limit=1000").text
+        assert len(list(stored(server, "_catalog/log"))) + len(list(stored(server, "_catalog/checkpoint"))) > 5
+        assert secret not in server.log, "nor in the server's own log"
+        assert keys_of(server, "p") == []
+        # Older snapshots are looked at without what was purged, so its keys are known until they expire.
+        ok(server.post(DATASET + "p/expire", json={"max_age_ms": 0, "keep_min": 1}))
+        for name, data in stored(server, "_catalog/content"):
+            assert secret.encode() not in data and str(number)[:10].encode() not in data, f"{name} is left over"
+    finally:
+        server.stop()
+
 
 def test_a_refused_attempt_leaves_no_key_in_the_journal(tarn):
     """Wherever it stood, and whether or not somebody has looked at the keys when it is refused."""
@@ -705,3 +812,11 @@ def test_the_command_line_ends_with_the_code_of_what_went_wrong(t):
         done = run(t, "tombstone", *words)
         assert done.returncode == code, (words, done)
         assert (done.stderr == "") == (code == 0), (words, done)
+
+
+def test_compact_tells_of_tombstones(t):
+    t.ingest("told", people(0, 50))
+    tombstone(t, "told", ["P-00001"])
+    done = run(t, "compact", "told")
+    assert done.returncode == 0
+    assert [line.split()[-1] for line in done.stdout.splitlines() if "tombstone" in line] == ["1", "1"]

@@ -64,6 +64,9 @@ static json_t *compacted_json(const struct upkeep_compacted *d, bool dry_run) {
     json_object_set_new(j, "files_written", json_integer(d->files_written));
     json_object_set_new(j, "rows", json_integer(d->rows));
     json_object_set_new(j, "deletes_applied", json_integer(d->deletes_applied));
+    json_object_set_new(j, "tombstones_applied", json_integer(d->tombstones_applied));
+    json_object_set_new(j, "rows_dropped_by_tombstones",
+                        json_integer(d->rows_dropped_by_tombstones));
     json_object_set_new(j, "bins", json_integer(d->bins));
     json_object_set_new(j, "bins_left_out", json_integer(d->bins_left_out));
     json_object_set_new(j, "bins_again", json_integer(d->again));

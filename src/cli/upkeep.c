@@ -113,6 +113,8 @@ enum err_code cli_compact(const struct args *a, struct err *err) {
         {"files written", "files_written", false},
         {"rows", "rows", false},
         {"deletes applied", "deletes_applied", false},
+        {"tombstones", "tombstones_applied", false},
+        {"tombstoned rows", "rows_dropped_by_tombstones", false},
         {"milliseconds", "duration_ms", false},
     };
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);

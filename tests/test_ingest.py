@@ -54,12 +54,18 @@ def refused(answer, status, *words):
 
 
 def footprint(t):
-    """All that lies in the data folder beside log, cache and the rejected rows that are kept."""
-    found = set()
-    for folder, folders, files in os.walk(t.data):
-        folders[:] = [f for f in folders if f not in ("_catalog", "cache", "rejects")]
-        found |= {os.path.join(folder, f) for f in folders + files}
-    return found
+    """All that lies in the data folder beside log, cache and the rejected rows that are kept.
+
+    The log tells of refusals a little later: what it is writing just now is none of it.
+    """
+    def look():
+        found = set()
+        for folder, folders, files in os.walk(t.data):
+            folders[:] = [f for f in folders if f not in ("_catalog", "cache", "rejects")]
+            found |= {os.path.join(folder, f) for f in folders + files}
+        return None if any("/primary/.tmp/" in f for f in found) else found
+
+    return wait_until(look)
 
 
 def spooled(t):

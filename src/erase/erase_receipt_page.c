@@ -224,13 +224,18 @@ static void add_story(struct page *p) {
     add_count(p, rows, "row was", "rows were");
     add(p, " removed from ");
     add_count(p, (int64_t)json_array_size(datasets), "dataset", "datasets");
-    add(p, ", from their current state and from every earlier state that is kept. Files that held "
+    add(p, ": from what is there now, and from every earlier state that is kept. Files that held "
            "such a row were written again without it. ");
     add_count(p, (int64_t)json_array_size(json_object_get(p->receipt, "removed")),
               "stored object was", "stored objects were");
-    add(p, " then deleted for good, and ");
-    add_count(p, number_of(p->receipt, "local_files_removed"), "local file", "local files");
-    add(p, " of the server.</p>\n<p>The work and the search were finished on ");
+    add(p, " then deleted for good");
+    const int64_t local = number_of(p->receipt, "local_files_removed");
+    if (local > 0) {
+        add(p, ", and ");
+        add_count(p, local, "local file", "local files");
+        add(p, " of the server");
+    }
+    add(p, ".</p>\n<p>The work and the search were finished on ");
     add_time(p, text_of(p->receipt, "finished_at"));
     add(p, ".</p>\n");
 }

@@ -468,7 +468,7 @@ static void the_page_says_it_all_and_escapes_what_it_says(void **state) {
         "28 November 2026 at 17:05:00 UTC",
         "Art. 17 &amp; &quot;request 7&quot;",
         "All data of 2 subjects was erased",
-        "1&#8239;234&#8239;567 rows were removed from 1 dataset,",
+        "1&#8239;234&#8239;567 rows were removed from 1 dataset:",
         "<td>candidates</td><td>candidate_id</td>",
         "A search through everything that remained found nothing.",
         "tables/c-1/data/a.parquet",

@@ -30,26 +30,31 @@ static bool row_holds(const struct erase_matcher *m, struct str row) {
     return erase_match_cell(m, row) || erase_match_text(m, row) > 0;
 }
 
+// The next character of a field, or (*ret_ends) what ends it: a comma, a line's end, EOF.
+static int next_char(FILE *file, bool *quoted, bool *ret_ends) {
+    int c = getc(file);
+    while (c == '"') {
+        if (*quoted && (c = getc(file)) == '"') {
+            *ret_ends = false; // two stand for one
+            return c;
+        }
+        *quoted = !*quoted;
+        c = *quoted ? getc(file) : c;
+    }
+    *ret_ends = c == EOF || (!*quoted && (c == ',' || c == '\n'));
+    return c;
+}
+
 // Fields are looked at without their quotes, but for the first of a record, the line's number. One
 // that is too long to be looked at counts as a hit.
 static bool file_holds(FILE *file, const struct erase_matcher *m) {
     DEFER(buf_release) struct buf field = BUF(FIELD_MAX);
     bool quoted = false;
     int column = 0;
-    for (int c = getc(file);; c = getc(file)) {
-        if (c == '"') {
-            const int next = quoted ? getc(file) : EOF;
-            quoted = !quoted || next == '"';
-            if (next == '"') {
-                buf_add_char(&field, '"');
-                continue;
-            }
-            if (next == EOF) {
-                continue;
-            }
-            c = next;
-        }
-        if (c != EOF && (quoted || (c != ',' && c != '\n'))) {
+    for (;;) {
+        bool ends;
+        const int c = next_char(file, &quoted, &ends);
+        if (!ends) {
             buf_add_char(&field, (char)c);
             continue;
         }

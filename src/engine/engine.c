@@ -96,6 +96,7 @@ enum err_code engine_open(const struct engine_options *o, struct engine **ret, s
     threads_cond_init(&e->wake);
     enum err_code code = engine_live_open(e, err);
     code = code == ERR_OK ? engine_sum_open(e, err) : code;
+    code = code == ERR_OK ? engine_count_open(e, err) : code;
     if (code == ERR_OK) {
         code = apply_settings(e, err);
     }
@@ -128,6 +129,7 @@ void engine_close(struct engine *e) {
     duckdb_close(&e->db);
     engine_live_release(e);
     engine_sum_release(e);
+    engine_count_release(e);
     pthread_cond_destroy(&e->wake);
     pthread_mutex_destroy(&e->lock);
     free(e);

@@ -132,6 +132,16 @@ int64_t engine_sum_begin(struct engine *e);
 struct engine_sum engine_sum_end(struct engine *e, int64_t id);
 bool engine_sum_eq(const struct engine_sum *x, const struct engine_sum *y);
 
+// Texts as they pass: tarn_count(id, VARCHAR or BLOB) is what `count` makes of it, a BIGINT, and 0
+// for NULL. It is called from any thread, for equal texts perhaps once. The struct is borrowed
+// until _end, which comes after the statement's end.
+struct engine_counter {
+    int64_t (*count)(void *ctx, struct str text);
+    void *ctx;
+};
+int64_t engine_count_begin(struct engine *e, const struct engine_counter *counter);
+void engine_count_end(struct engine *e, int64_t id);
+
 // COPY (select) TO path as Parquet, with the file's statistics.
 struct engine_column_stats {
     struct str path;   // "a", "st.x", "l.list.element": the parts with dots between

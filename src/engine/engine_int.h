@@ -10,6 +10,7 @@
 struct parser;
 struct live;
 struct sums;
+struct counters;
 
 struct engine {
     duckdb_database db;
@@ -25,6 +26,7 @@ struct engine {
     int64_t wake_us;   // when the watcher looks next
     struct live *live; // deleted rows of scans; has a lock of its own
     struct sums *sums; // of rows that pass; likewise
+    struct counters *counters;
 };
 
 struct session {
@@ -80,6 +82,9 @@ void engine_live_release(struct engine *e);
 // The same for tarn_sum().
 MUST_CHECK enum err_code engine_sum_open(struct engine *e, struct err *err);
 void engine_sum_release(struct engine *e);
+// And for tarn_count().
+MUST_CHECK enum err_code engine_count_open(struct engine *e, struct err *err);
+void engine_count_release(struct engine *e);
 
 // Frees what engine_parse keeps.
 void engine_parsers_release(struct engine *e);

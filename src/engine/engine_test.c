@@ -722,6 +722,36 @@ static void a_late_false_is_false_in_queries_copies_and_errors(void **state) {
     assert_int_equal(unlink(c.path.ptr), 0);
 }
 
+static int64_t count_letters(void *ctx, struct str text) {
+    const char *letter = ctx;
+    int64_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        n += text.ptr[i] == *letter ? 1 : 0;
+    }
+    return n;
+}
+
+static void texts_are_counted_in_as_they_pass(void **state) {
+    (void)state;
+    DEFER(session_closep) struct session *s = open_session();
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    char letter = 'a';
+    const struct engine_counter counter = {count_letters, &letter};
+    const int64_t id = engine_count_begin(engine, &counter);
+    struct str answer = STR_NONE;
+    OK(session_text(s,
+                    arena_printf(&a,
+                                 "SELECT sum(tarn_count(%lld, t)) || ' ' || "
+                                 "sum(tarn_count(%lld, '\\x00a\\xFFa'::BLOB)) FROM (SELECT CASE "
+                                 "WHEN i %% 3 = 0 THEN NULL WHEN i %% 3 = 1 THEN 'banana' ELSE "
+                                 "'a longer text with an ' || i END AS t FROM range(6000) r(i))",
+                                 (long long)id, (long long)id),
+                    &a, &answer, &err));
+    assert_str(answer, "10000 12000");
+    engine_count_end(engine, id);
+    assert_int_equal(failure(s, "SELECT tarn_count(12345, 'a')"), ERR_SQL);
+}
+
 static void texts_are_quoted(void **state) {
     (void)state;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -762,6 +792,7 @@ int main(void) {
         cmocka_unit_test(copy_bounds_its_row_groups),
         cmocka_unit_test(copy_fails_with_a_reason),
         cmocka_unit_test(a_late_false_is_false_in_queries_copies_and_errors),
+        cmocka_unit_test(texts_are_counted_in_as_they_pass),
         cmocka_unit_test(texts_are_quoted),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

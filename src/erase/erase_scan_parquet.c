@@ -1,7 +1,8 @@
 // The scan of Parquet: every row of every row group, by the engine, columns that can hold a hit.
 //
-// Values are looked at where the engine has them, nested ones too: a cast to text would escape
-// some of their characters. A file with a type that vec.h has no layout for is read as texts.
+// Texts are looked at in the engine's own threads, as they pass (tarn_count). Other values are
+// looked at where the engine has them, nested ones too: a cast to text would escape some of their
+// characters. A file with a type that vec.h has no layout for is read as texts.
 
 #include "erase/erase_scan_int.h"
 
@@ -12,12 +13,19 @@ struct column {
     int64_t found;
 };
 
+// Columns that are read by one statement.
+struct columns {
+    struct column *items;
+    size_t count;
+    struct buf sql; // the list of what is selected
+};
+
 struct reading {
     struct scanner *scanner;
     struct arena *arena;
     struct str from; // what stands behind FROM
-    struct column *columns;
-    size_t count;
+    struct columns texts, others;
+    int64_t counters[2]; // of columns that are no key, and of keys
 };
 
 static bool is_integer(enum vec_kind k) {
@@ -168,49 +176,60 @@ static struct str from_sql(struct str path, struct arena *a) {
                         STR_ARG(sql_literal(buf_str(&glob), a)));
 }
 
-static enum err_code count_rows(struct reading *r, struct err *err) {
-    struct str text;
-    int64_t rows = 0;
-    TRY(session_text(r->scanner->engine.session,
-                     arena_printf(r->arena, "SELECT count(*) FROM " STR_FMT, STR_ARG(r->from)),
-                     r->arena, &text, err));
-    if (str_to_i64(text, &rows)) {
-        r->scanner->done.rows += rows;
+static void add_column(struct reading *r, struct str name, const struct vec_type *type) {
+    const bool key = scan_is_key(r->scanner, name);
+    const bool text = type->kind == VEC_VARCHAR || type->kind == VEC_JSON || type->kind == VEC_BLOB;
+    const struct str ident = sql_ident(name, r->arena);
+    struct columns *c = text ? &r->texts : &r->others;
+    if (!can_hold(r->scanner, type, key)) {
+        return;
     }
-    return ERR_OK;
+    if (text) {
+        buf_printf(&c->sql, ", sum(tarn_count(%lld, " STR_FMT "))::BIGINT",
+                   (long long)r->counters[key ? 1 : 0], STR_ARG(ident));
+    } else {
+        buf_printf(&c->sql, "%s" STR_FMT "%s", c->count == 0 ? "" : ", ", STR_ARG(ident),
+                   wants_cast(type) ? "::VARCHAR" : "");
+    }
+    c->items[c->count++].name = arena_str(r->arena, name);
 }
 
-// The SELECT of the columns that can hold something; empty: there are none.
-static enum err_code plan(struct reading *r, struct str *ret, struct err *err) {
+static enum err_code plan(struct reading *r, struct err *err) {
     DEFER(rows_closep) struct rows *rows = NULL;
-    DEFER(buf_release) struct buf sql = BUF(SQL_MAX);
     const struct str all =
         arena_printf(r->arena, "SELECT * FROM " STR_FMT " LIMIT 0", STR_ARG(r->from));
     TRY(session_query(r->scanner->engine.session, all, &rows, err));
     const size_t count = rows_column_count(rows);
-    r->columns = arena_array(r->arena, count, sizeof(*r->columns));
-    r->count = 0;
+    r->texts.items = arena_array(r->arena, count, sizeof(struct column));
+    r->others.items = arena_array(r->arena, count, sizeof(struct column));
     for (size_t i = 0; i < count; i++) {
-        const struct str name = arena_str(r->arena, rows_column_name(rows, i));
-        const struct vec_type *type = rows_column_type(rows, i);
-        if (can_hold(r->scanner, type, scan_is_key(r->scanner, name))) {
-            const struct str ident = sql_ident(name, r->arena);
-            buf_printf(&sql, "%s" STR_FMT "%s", r->count == 0 ? "SELECT " : ", ", STR_ARG(ident),
-                       wants_cast(type) ? "::VARCHAR" : "");
-            r->columns[r->count++].name = name;
-        }
+        add_column(r, rows_column_name(rows, i), rows_column_type(rows, i));
     }
-    *ret = STR_NONE;
-    if (r->count > 0) {
-        buf_printf(&sql, " FROM " STR_FMT, STR_ARG(r->from));
-        CHECK(!sql.overflow);
-        *ret = arena_str(r->arena, buf_str(&sql));
+    CHECK(!r->texts.sql.overflow && !r->others.sql.overflow);
+    return ERR_OK;
+}
+
+// Counts the rows, too.
+static enum err_code read_texts(struct reading *r, struct err *err) {
+    DEFER(rows_closep) struct rows *rows = NULL;
+    const struct vec_chunk *chunk;
+    const struct str sql = arena_printf(r->arena, "SELECT count(*)" STR_FMT " FROM " STR_FMT,
+                                        STR_ARG(buf_str(&r->texts.sql)), STR_ARG(r->from));
+    TRY(session_query(r->scanner->engine.session, sql, &rows, err));
+    TRY(rows_next(rows, &chunk, err));
+    CHECK(chunk != NULL && chunk->rows == 1);
+    r->scanner->done.rows += *(const int64_t *)chunk->columns[0].data;
+    for (size_t i = 0; i < r->texts.count; i++) {
+        const struct vec *sum = &chunk->columns[i + 1];
+        r->texts.items[i].found = vec_is_null(sum, 0) ? 0 : *(const int64_t *)sum->data;
     }
     return ERR_OK;
 }
 
-static enum err_code read_rows(struct reading *r, struct str sql, struct err *err) {
+static enum err_code read_others(struct reading *r, struct err *err) {
     DEFER(rows_closep) struct rows *rows = NULL;
+    const struct str sql = arena_printf(r->arena, "SELECT " STR_FMT " FROM " STR_FMT,
+                                        STR_ARG(buf_str(&r->others.sql)), STR_ARG(r->from));
     TRY(session_query(r->scanner->engine.session, sql, &rows, err));
     for (;;) {
         const struct vec_chunk *chunk;
@@ -218,35 +237,59 @@ static enum err_code read_rows(struct reading *r, struct str sql, struct err *er
         if (chunk == NULL) {
             return ERR_OK;
         }
-        r->scanner->done.rows += (int64_t)chunk->rows;
-        for (size_t i = 0; i < r->count; i++) {
-            r->columns[i].found += in_column(r->scanner, &chunk->columns[i], chunk->rows,
-                                             scan_is_key(r->scanner, r->columns[i].name));
+        for (size_t i = 0; i < r->others.count; i++) {
+            struct column *c = &r->others.items[i];
+            c->found += in_column(r->scanner, &chunk->columns[i], chunk->rows,
+                                  scan_is_key(r->scanner, c->name));
         }
     }
 }
 
 static enum err_code search(struct reading *r, struct str path, struct err *err) {
-    struct str sql = STR_NONE;
-    const struct str from = from_sql(path, r->arena);
-    r->from = from;
-    enum err_code code = plan(r, &sql, err);
+    r->from = from_sql(path, r->arena);
+    enum err_code code = plan(r, err);
     if (code == ERR_SQL) { // a type without a layout, most likely
         *err = ERR_NONE;
-        r->from =
-            arena_printf(r->arena, "(SELECT COLUMNS(*)::VARCHAR FROM " STR_FMT ")", STR_ARG(from));
-        code = plan(r, &sql, err);
+        r->from = arena_printf(r->arena, "(SELECT COLUMNS(*)::VARCHAR FROM " STR_FMT ")",
+                               STR_ARG(r->from));
+        code = plan(r, err);
     }
     TRY(code);
-    return sql.len > 0 ? read_rows(r, sql, err) : count_rows(r, err);
+    TRY(read_texts(r, err));
+    return r->others.count > 0 ? read_others(r, err) : ERR_OK;
+}
+
+static int64_t count_in(void *ctx, struct str text) {
+    return scan_text(ctx, text, false);
+}
+
+static int64_t count_in_key(void *ctx, struct str text) {
+    return scan_text(ctx, text, true);
+}
+
+static void tell(struct scanner *s, struct str object, const struct columns *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        scan_found_at(s, object, "column", c->items[i].name, c->items[i].found);
+    }
 }
 
 enum err_code scan_parquet(struct scanner *s, struct str object, struct str path, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1U << 30);
-    struct reading r = {.scanner = s, .arena = &a};
+    const struct engine_counter of_text = {count_in, s};
+    const struct engine_counter of_key = {count_in_key, s};
+    struct engine *e = s->engine.engine;
+    struct reading r = {
+        .scanner = s,
+        .arena = &a,
+        .texts.sql = BUF(SQL_MAX),
+        .others.sql = BUF(SQL_MAX),
+        .counters = {engine_count_begin(e, &of_text), engine_count_begin(e, &of_key)}};
     const enum err_code code = search(&r, path, err);
-    for (size_t i = 0; i < r.count; i++) {
-        scan_found_at(s, object, "column", r.columns[i].name, r.columns[i].found);
-    }
+    engine_count_end(e, r.counters[0]);
+    engine_count_end(e, r.counters[1]);
+    tell(s, object, &r.texts);
+    tell(s, object, &r.others);
+    buf_release(&r.texts.sql);
+    buf_release(&r.others.sql);
     return code;
 }

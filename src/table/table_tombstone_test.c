@@ -23,12 +23,11 @@ static void assert_failures(const struct table_tombstoned *done, const char *exp
         [TABLE_KEY_NOT_TOMBSTONED] = "not",
     };
     DEFER(buf_release) struct buf out = BUF(1 << 16);
-    buf_add_cstr(&out, "");
     for (size_t i = 0; i < done->failure_count; i++) {
         buf_printf(&out, "%s%zu:%s", i == 0 ? "" : " ", done->failures[i].at,
                    names[done->failures[i].why]);
     }
-    assert_string_equal(out.ptr, expected);
+    assert_string_equal(arena_cstr(&world.arena, buf_str(&out)), expected);
 }
 
 static void a_tombstone_hides_rows_and_undo_brings_them_back(void **state) {

@@ -112,7 +112,6 @@ static inline const char *tomb_listed(void) {
     const struct table_tombstone_list *list;
     OK(table_tombstone_list_load(world.tables, &d, &world.arena, &list, &err));
     assert_int_equal(d.tombstones.count, list->count);
-    buf_add_cstr(&out, "");
     for (size_t i = 0; i < list->count; i++) {
         buf_printf(&out, "%s" STR_FMT, i == 0 ? "" : " ", STR_ARG(list->items[i].value));
     }

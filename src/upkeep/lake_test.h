@@ -110,7 +110,7 @@ static inline struct str lake_value_at(int64_t version, bool raw, const char *ex
 }
 
 #define LAKE_ROWS                                                                                  \
-    "coalesce(string_agg(id || '=' || coalesce(v::VARCHAR, '-'), ' ' ORDER BY id), '')"
+    "coalesce(string_agg(id || '=' || coalesce(v::VARCHAR, '-'), ' ' ORDER BY id, v), '')"
 
 static inline void assert_rows(const char *expected) {
     assert_str(lake_value_at(0, false, LAKE_ROWS), expected);

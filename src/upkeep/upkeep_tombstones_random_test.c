@@ -102,7 +102,8 @@ static struct str random_rows(bool with_values, bool *ids) {
         ids[id] = true;
         buf_printf(&out, "%s(%d", i == 0 ? "" : ", ", id);
         if (with_values) {
-            buf_printf(&out, ", %lld::BIGINT", (long long)(value + id));
+            const long long v = value + id;
+            buf_printf(&out, ", %lld::BIGINT", v);
         }
         buf_add_cstr(&out, ")");
     }

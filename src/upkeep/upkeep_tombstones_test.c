@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "catalog/catalog_content.h"
-#include "table/table_int.h"
 #include "table/table_tombstone.h"
 #include "upkeep/lake_test.h"
 

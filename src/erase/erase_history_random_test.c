@@ -1,10 +1,11 @@
-// Random histories: rows that come, change and go, compactions, rollbacks, tags and renamed
-// columns, and an erasure now and then. Every snapshot shows what it showed before, but for the
-// subject, and nothing that is left tells of that one.
+// Random histories: rows that come, change and go, compactions, rollbacks, tags, renamed columns
+// and tombstones, and an erasure now and then. Every snapshot shows what it showed before, but for
+// the subject, and nothing that is left tells of that one.
 
 #include "erase/left_test.h"
 
 #include "table/table_alter.h"
+#include "table/table_tombstone.h"
 
 #define PEOPLE 12
 #define STEPS 20
@@ -13,7 +14,7 @@
 static uint64_t random_state;
 static const char *key_name, *value_name;
 static int tags;
-static int64_t rows_erased, snapshots_changed;
+static int64_t rows_erased, snapshots_changed, tombstoned, tombstones_erased;
 
 static int random_below(int n) {
     random_state ^= random_state << 13;
@@ -133,8 +134,30 @@ static void expire_some(void) {
     OK(upkeep_expire(upkeep, &r, NULL, &world.arena, &done, &err));
 }
 
+// Hides some people, or brings some back.
+static void tombstone_some(void) {
+    DEFER(arena_release) struct arena a = ARENA(1U << 28);
+    const int first = random_below(PEOPLE);
+    const struct table_key keys[] = {{.text = person(first)},
+                                     {.text = person((first + 5) % PEOPLE)}};
+    const struct table_tombstone r = {.dataset = STR("d"),
+                                      .column = str_from(key_name),
+                                      .keys = keys,
+                                      .key_count = ARRAY_LEN(keys),
+                                      .who = world_author,
+                                      .session = world.session};
+    struct table_tombstoned done;
+    err = ERR_NONE;
+    if (random_below(3) == 0) {
+        OK(table_tombstone_undo(world.tables, &r, &a, &done, &err));
+    } else {
+        OK(table_tombstone(world.tables, &r, &a, &done, &err));
+    }
+    tombstoned += done.keys;
+}
+
 static void step(void) {
-    const int kind = random_below(20);
+    const int kind = random_below(23);
     if (kind < 11) {
         change_rows();
     } else if (kind < 13) {
@@ -147,9 +170,19 @@ static void step(void) {
         past_commit(prepare_ref, NULL);
     } else if (kind < 19) {
         rename_something();
-    } else {
+    } else if (kind < 20) {
         expire_some();
+    } else {
+        tombstone_some();
     }
+}
+
+// Somebody who has a tombstone, if there is one.
+static struct str hidden_or(int n) {
+    const struct catalog_dataset d = lake_dataset();
+    const struct table_tombstone_list *list;
+    OK(table_tombstone_list_load(world.tables, &d, &world.arena, &list, &err));
+    return list->count > 0 ? arena_str(&world.arena, list->items[0].value) : person(n);
 }
 
 static void erase_some(void) {
@@ -159,7 +192,8 @@ static void erase_some(void) {
     DEFER(buf_release) struct buf in = BUF(1 << 12);
     struct erase_history h;
     for (size_t i = 0; i < count; i++) {
-        keys[i] = (struct table_key){.text = person((first + (int)i) % PEOPLE)};
+        keys[i].text = i == 0 ? hidden_or(first) : person((first + (int)i) % PEOPLE);
+        keys[i].integer = false;
         buf_printf(&in, "%s'" STR_FMT "'", i == 0 ? "" : ", ", STR_ARG(keys[i].text));
     }
     const struct past before = past_of(1, in.ptr);
@@ -169,6 +203,7 @@ static void erase_some(void) {
     assert_true(h.snapshots_changed <= h.snapshots);
     rows_erased += h.rows;
     snapshots_changed += h.snapshots_changed;
+    tombstones_erased += h.tombstones;
     const struct past now = past_of(1, NULL);
     assert_same_past(&before, &now);
     for (size_t i = 0; i < count; i++) {
@@ -182,11 +217,15 @@ static void run(uint64_t seed) {
     key_name = "id";
     value_name = "v";
     tags = 0;
-    rows_erased = snapshots_changed = 0;
+    rows_erased = snapshots_changed = tombstoned = tombstones_erased = 0;
     lake_write(TABLE_CREATE, some_rows(false, true).ptr);
     for (int i = 0; i < ERASURES; i++) {
         for (int j = 0; j < STEPS; j++) {
             step();
+        }
+        for (int j = 0; j < PEOPLE && i + 1 == ERASURES && lake_dataset().tombstones.count == 0;
+             j++) {
+            tombstone_some(); // so that there is one to be erased, whatever came before
         }
         arena_reset(&world.arena); // no reader holds back what an expiry left
         erase_some();
@@ -194,6 +233,7 @@ static void run(uint64_t seed) {
     }
     assert_true(rows_erased > ERASURES);
     assert_true(snapshots_changed > ERASURES);
+    assert_true(tombstoned > 0 && tombstones_erased > 0);
 }
 
 static void every_snapshot_shows_what_it_showed_but_for_the_subject(void **state) {

@@ -86,7 +86,7 @@ static inline void search_file(const FTSENT *e) {
 // Nothing under the bucket tells of it, in whatever form.
 static inline void assert_nothing_tells_of(const char *value) {
     wanted = str_slice(str_from(value), 0, 15);
-    (void)world_walk(arena_printf(&world.texts, "%s/primary/tables", world.root).ptr, search_file);
+    (void)world_walk(arena_printf(&world.texts, "%s/primary", world.root).ptr, search_file);
 }
 
 // Nothing is left that no snapshot leads to, and all that they lead to is there and whole.

@@ -1,6 +1,7 @@
 // Tests of commits: many writers at once, drops beside readers, what dead processes leave.
 
 #include "base/scratch.h"
+#include "table/table_int.h"
 #include "table/world_test.h"
 
 static struct engine *engine;
@@ -330,6 +331,33 @@ static void stages_of_dead_processes_are_removed(void **state) {
     scratch_remove(&living);
 }
 
+static void *read_a_while(void *arg) {
+    struct arena *reader = arg;
+    (void)usleep(20000);
+    arena_reset(reader);
+    return NULL;
+}
+
+static void who_removes_waits_for_the_readers_of_then(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena early = ARENA(1 << 20);
+    DEFER(arena_release) struct arena late = ARENA(1 << 20);
+    struct catalog_dataset d;
+    struct catalog_dataset other;
+    (void)write_rows(TABLE_CREATE, "t", "(SELECT 1 AS a)");
+    (void)write_rows(TABLE_CREATE, "u", "(SELECT 1 AS a)");
+    arena_reset(&world.arena);
+    OK(table_dataset_use(world.tables, STR("u"), &late, &other, &err));
+    OK(catalog_dataset_get(world.catalog, STR("t"), &world.arena, &d, &err));
+    assert_true(table_uses_wait(world.tables, &d, 0)); // nobody reads it
+    OK(table_dataset_use(world.tables, STR("t"), &early, &d, &err));
+    assert_false(table_uses_wait(world.tables, &d, 1));
+    d.name = d.dir = arena_str(&world.arena, d.dir);
+    const pthread_t thread = threads_start("reader", read_a_while, &early);
+    assert_true(table_uses_wait(world.tables, &d, 30000));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -337,6 +365,7 @@ int main(void) {
         TEST(appends_at_once_to_several_datasets_are_all_there),
         TEST(two_servers_may_append_to_one_dataset),
         TEST(replacements_at_once_never_share_an_id),
+        TEST(who_removes_waits_for_the_readers_of_then),
         TEST(a_dropped_dataset_leaves_nothing),
         TEST(a_drop_waits_for_its_readers),
         TEST(an_append_does_not_follow_the_name),

@@ -239,8 +239,8 @@ static void a_dataset_that_cannot_be_read_does_not_keep_the_rest(void **state) {
     (void)state;
     struct catalog_dataset d;
     lake_write(TABLE_CREATE, "(SELECT 1 AS id, 'x' AS v)");
-    OK(catalog_dataset_get(world.catalog, STR("d"), &world.arena, &d, &err));
     lake_reopen(); // nothing of it is in the cache
+    OK(catalog_dataset_get(world.catalog, STR("d"), &world.arena, &d, &err));
     eraser->options.catalog = world.catalog;
     eraser->options.tables = world.tables;
     eraser->options.upkeep = upkeep;

@@ -74,6 +74,19 @@ static const struct args_option alter_options[] = {
 
 static const struct args_option rm_options[] = {OPTION_YES, OPTIONS_END};
 
+static const struct args_option role_set_options[] = {
+    {"grant", 0, false, "OBJECT=RIGHTS", "What it may do; may be given again."},
+    {"limit", 0, false, "NAME=N",
+     "rows_max, bytes_max, time_ms or queries_max; may be given again."},
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
+    OPTIONS_END,
+};
+
+static const struct args_option role_rm_options[] = {
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
+    OPTIONS_END,
+};
+
 static const struct args_option token_create_options[] = {
     {"role", 0, false, "ROLE", "Role of the token; may be given again. Default: admin."},
     {"expires", 0, false, "TIME", "When it ends: 12h, 30d or 2030-01-31. Default: never."},
@@ -293,9 +306,24 @@ static const struct command commands[] = {
      "Reads log, metadata, manifests, footers and deletes of every dataset; no server is needed.\n"
      "What is damaged is named, with a way to mend it, and the exit code is 1.",
      fsck_options, 0, 0, 0, cli_fsck},
+    {"role ls", "", "List the roles with what they grant.", "", list_options, COMMAND_CLIENT, 0, 0,
+     cli_role_ls},
+    {"role show", "NAME", "Show the grants and limits of a role.", "", list_options, COMMAND_CLIENT,
+     1, 1, cli_role_show},
+    {"role set", "NAME", "Make a role, or give it other grants and limits.",
+     "What is not given is taken away. An object is dataset:NAME, dataset:*, bucket:NAME, "
+     "view:NAME,\n"
+     "view:* or server; the rights on a dataset or bucket are read_raw, write, tombstone and "
+     "erase,\n"
+     "on a view read, on the server admin and impersonate.\n\n"
+     "  tarn role set analyst --grant 'dataset:films=read_raw' --limit rows_max=1000\n"
+     "  tarn role set loader --grant 'bucket:primary=write' --reason 'ticket 12'",
+     role_set_options, COMMAND_CLIENT, 1, 1, cli_role_set},
+    {"role rm", "NAME...", "Remove roles: tokens that have them get nothing from them.", "",
+     role_rm_options, COMMAND_CLIENT, 1, COMMAND_MANY, cli_role_rm},
     {"token create", "PRINCIPAL", "Make a token and print it.",
      "The token goes to standard output and is shown only this once.\n\n"
-     "  tarn token create nightly-job --expires 30d >job.token",
+     "  tarn token create nightly-job --role loader --expires 30d >job.token",
      token_create_options, COMMAND_CLIENT, 1, 1, cli_token_create},
     {"token ls", "", "List the tokens, without their secrets.", "", list_options, COMMAND_CLIENT, 0,
      0, cli_token_ls},

@@ -313,7 +313,43 @@ def test_rename_and_rm(t):
     failed(run(t, "rm", "after"), 3, "after")
 
 
-# Tokens
+# Roles and tokens
+
+def test_a_role_is_set_shown_used_and_removed(t):
+    done = run(t, "role", "set", "analyst", "--grant", "dataset:people=read_raw,write", "--grant", "view:*=read",
+               "--limit", "rows_max=2", "--limit", "time_ms=60000", "--reason", "ticket 7")
+    assert done.returncode == 0 and done.stdout == "" and "analyst is set" in done.stderr
+    assert good(run(t, "role", "show", "analyst")).splitlines() == [
+        "grant  dataset:people=read_raw,write", "grant  view:*=read", "limit  rows_max=2", "limit  time_ms=60000"]
+    [line] = [line for line in good(run(t, "role", "ls")).splitlines() if line.startswith("analyst")]
+    assert "dataset:people=read_raw,write view:*=read" in line and "rows_max=2 time_ms=60000" in line
+    assert json.loads(good(run(t, "role", "show", "analyst", "--json")))["limits"] == {"rows_max": 2, "time_ms": 60000}
+    assert "ticket 7" in good(run(t, "journal", "--action", "role.*"))
+    token = run(t, "token", "create", "ann", "--role", "analyst").stdout.strip()
+    assert "people" in good(run(t, "ls", TARN_TOKEN=token))
+    failed(run(t, "role", "ls", TARN_TOKEN=token), 4)
+    failed(run(t, "describe", "nobody", TARN_TOKEN=token), 3)
+    listed = good(run(t, "token", "ls"))
+    [line] = [line for line in listed.splitlines() if " ann " in line]
+    assert re.search(r"ann +analyst +\S+Z +\S+Z$", line.rstrip()), line  # made, never ends, last used
+    assert run(t, "role", "set", "analyst").returncode == 0
+    assert good(run(t, "role", "show", "analyst")) == ""
+    done = run(t, "role", "rm", "analyst")
+    assert done.returncode == 0 and "1 token had it" in done.stderr
+    failed(run(t, "role", "show", "analyst"), 3)
+    failed(run(t, "role", "rm", "admin"), 4)
+    failed(run(t, "token", "create", "x", "--role", "analyst"), 2, "analyst")
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--grant", "dataset:people"], "OBJECT=RIGHT"), (["--grant", "=write"], "OBJECT=RIGHT"), (["--grant", "dataset:x="], "OBJECT=RIGHT"),
+    (["--grant", "people=write"], "an object is"), (["--grant", "dataset:people=read"], "read_raw"),
+    (["--limit", "rows_max"], "NAME=NUMBER"), (["--limit", "rows_max=many"], "NAME=NUMBER"), (["--limit", "rows=1"], "rows"),
+])
+def test_a_role_that_is_not_understood_is_not_set(t, words, says):
+    failed(run(t, "role", "set", "odd", *words), 2, says)
+    failed(run(t, "role", "show", "odd"), 3)
+
 
 def test_a_token_is_made_used_listed_and_revoked(t):
     done = run(t, "token", "create", "nightly", "--expires", "30d")

@@ -129,12 +129,16 @@ static enum err_code load(void *ctx, struct arena *own, const void **ret, struct
     return ERR_OK;
 }
 
+static struct str cache_key(const struct catalog_content *content, struct arena *a) {
+    return arena_printf(a, "tombstones:" STR_FMT, STR_ARG(content->object));
+}
+
 static enum err_code load_from(struct tables *t, const struct catalog_tombstones *from,
                                struct arena *a, const struct table_tombstone_list **ret,
                                struct err *err) {
     struct loading l = {.tables = t, .content = &from->content};
     const struct cache_loader loader = {load, &l};
-    const struct str key = arena_printf(a, "tombstones:" STR_FMT, STR_ARG(from->content.object));
+    const struct str key = cache_key(&from->content, a);
     struct table_tombstone_list *list = arena_alloc(a, sizeof(*list));
     const void *value;
     if (from->content.object.len > 0) {
@@ -218,6 +222,65 @@ static json_t *list_json(const struct table_tombstone_list *list) {
     return body;
 }
 
+// The list as it would be read, so that the next one who needs it does not read it.
+
+static struct table_tombstone_item copy_item(const struct table_tombstone_item *item,
+                                             struct arena *a) {
+    struct table_tombstone_item copy = *item;
+    copy.value = arena_str(a, item->value);
+    copy.key = arena_str(a, item->key);
+    copy.actor = arena_str(a, item->actor);
+    copy.on_behalf_of = arena_str(a, item->on_behalf_of);
+    copy.reason = arena_str(a, item->reason);
+    return copy;
+}
+
+static struct table_tombstones_applied copy_applied(const struct table_tombstones_applied *p,
+                                                    struct arena *a) {
+    struct table_tombstones_applied copy = *p;
+    struct str *values = arena_array(a, p->count, sizeof(*values));
+    for (size_t i = 0; i < p->count; i++) {
+        values[i] = arena_str(a, p->values[i]);
+    }
+    copy.column = arena_str(a, p->column);
+    copy.values = values;
+    return copy;
+}
+
+static enum err_code copy_list(void *ctx, struct arena *own, const void **ret, struct err *err) {
+    const struct table_tombstone_list *list = ctx;
+    struct table_tombstone_list *copy = arena_alloc(own, sizeof(*copy));
+    struct table_tombstone_item *items = arena_array(own, list->count, sizeof(*items));
+    const struct table_tombstone_item **sorted = arena_array(own, list->count, sizeof(void *));
+    struct table_tombstones_applied *applied =
+        arena_array(own, list->applied_count, sizeof(*applied));
+    (void)err;
+    for (size_t i = 0; i < list->count; i++) {
+        items[i] = copy_item(&list->items[i], own);
+        sorted[i] = &items[i];
+    }
+    qsort(sorted, list->count, sizeof(void *), by_value);
+    for (size_t i = 0; i < list->applied_count; i++) {
+        applied[i] = copy_applied(&list->applied[i], own);
+    }
+    *copy = *list;
+    copy->column = arena_str(own, list->column);
+    copy->items = items;
+    copy->by_value = sorted;
+    copy->applied = applied;
+    *ret = copy;
+    return ERR_OK;
+}
+
+static void keep_list(struct tables *t, const struct table_tombstone_list *list,
+                      const struct catalog_content *content, struct arena *a) {
+    struct table_tombstone_list copied = *list;
+    const struct cache_loader loader = {copy_list, &copied};
+    struct err none = ERR_NONE;
+    const void *value;
+    (void)cache_get(t->cache, cache_key(content, a), &loader, a, &value, &none);
+}
+
 enum err_code table_tombstone_list_put(struct table_commit *c,
                                        const struct table_tombstone_list *list,
                                        struct table_edit *e, struct err *err) {
@@ -228,6 +291,7 @@ enum err_code table_tombstone_list_put(struct table_commit *c,
             .column = list->column, .field_id = list->field_id, .count = (int64_t)list->count};
         TRY(catalog_content_put(c->tables->catalog, body, c->arena, &after->content, err));
         c->list = after->content;
+        keep_list(c->tables, list, &c->list, c->arena);
     }
     e->tombstones = after;
     return ERR_OK;

@@ -155,7 +155,10 @@ static enum err_code hold_keys(struct session *s, const struct table_keys *k, st
         jsonw_str(&w, k->values[i]);
     }
     jsonw_end_array(&w);
-    CHECK(!json.overflow);
+    if (json.overflow) {
+        return err_set(err, ERR_TOO_LARGE, "%zu row keys are too much to look for at once",
+                       k->count);
+    }
     return session_run(
         s,
         arena_printf(a,

@@ -58,6 +58,8 @@ class Figure:
 
     @property
     def target(self):
+        if self.at_least is None and self.at_most is None:
+            return "reported"
         return f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
 
     def as_json(self):

@@ -168,6 +168,28 @@ static const struct args_option tombstone_options[] = {
     OPTIONS_END,
 };
 
+static const struct args_option erase_options[] = {
+    {"column", 0, false, "NAME", "The column that holds the keys."},
+    {"keys-from", 0, false, "FILE", "Keys, one a line; - is standard input."},
+    {"dataset", 'd', false, "NAME", "A further dataset with that column; may be given again."},
+    {"shared", 0, false, NULL, "Every other dataset with a column of that name, too."},
+    {"search", 0, false, "VALUE", "A further value to look for; may be given again."},
+    {"suppress", 0, false, NULL, "Keep these keys out of later ingests."},
+    {"receipt", 0, false, "FILE", "Save the receipt there."},
+    {"verify", 0, false, "RECEIPT", "Check a receipt instead."},
+    {"offline", 0, false, NULL, "With --verify: look into the data folder, without a server."},
+    OPTION_DRY_RUN,
+    OPTION_REASON,
+    OPTION_YES,
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option receipt_options[] = {
+    {"html", 0, false, NULL, "As a page to be read."},
+    OPTIONS_END,
+};
+
 static const struct args_option fsck_options[] = {OPTION_DATA, OPTION_JSON, OPTIONS_END};
 
 static const struct args_option doctor_options[] = {
@@ -302,6 +324,23 @@ static const struct command commands[] = {
      "  tarn tombstone candidates --list\n"
      "  tarn tombstone --overdue",
      tombstone_options, COMMAND_CLIENT, 0, COMMAND_MANY, cli_tombstone},
+    {"erase", "[NAME KEY...]", "Take subjects out of everything that is kept, and prove it.",
+     "Their rows leave every file of every snapshot; caches and leftovers go; then all that\n"
+     "remains is searched, and a signed receipt is made. It cannot be undone. A receipt is "
+     "checked\n"
+     "with --verify; the exit code is 1 when it does not hold, or when a value was still found.\n\n"
+     "  tarn erase candidates CAND-000001 --column candidate_id --dry-run\n"
+     "  tarn erase candidates CAND-000001 --column candidate_id --shared --search ada@example.org "
+     "\\\n"
+     "    --reason 'request 2024-117' --receipt receipt.json\n"
+     "  tarn erase --verify receipt.json",
+     erase_options, COMMAND_CLIENT, 0, COMMAND_MANY, cli_erase},
+    {"erasures ls", "", "List erasures, newest first.", "", list_some_options, COMMAND_CLIENT, 0, 0,
+     cli_erasures_ls},
+    {"erasures receipt", "ID", "Print the receipt of an erasure.", "", receipt_options,
+     COMMAND_CLIENT, 1, 1, cli_erasures_receipt},
+    {"erasures resume", "ID", "Take up an erasure that was stopped.", "", list_options,
+     COMMAND_CLIENT, 1, 1, cli_erasures_resume},
     {"fsck", "", "Check a data folder from the log down to the files.",
      "Reads log, metadata, manifests, footers and deletes of every dataset; no server is needed.\n"
      "What is damaged is named, with a way to mend it, and the exit code is 1.",

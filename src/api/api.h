@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "catalog/catalog_role.h"
 #include "engine/engine.h"
+#include "erase/erase.h"
 #include "hot/hot.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
@@ -31,6 +32,7 @@ struct api {
     struct queries *queries;
     struct jobs *jobs;
     struct upkeep *upkeep;
+    struct erase *erase;
     struct upkeep_policy *policy; // NULL: nothing is done unasked
     struct refusals *refusals;
     struct http_server *http;
@@ -123,6 +125,8 @@ bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret);
 // respond-async", gets 202 and the Location of a job at once. What spec->ctx points to must not
 // live in the request; spec->release is called in any case.
 MUST_CHECK enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err);
+// The same for work that goes on when the client hangs up.
+MUST_CHECK enum err_code api_work_on(struct call *c, struct job_spec *spec, struct err *err);
 // [{id, name, type, required}] of a schema's columns.
 json_t *api_schema_fields(const struct ice_schema *s, struct arena *a);
 // How many tombstones there are, and how many of them are past their purge_by.
@@ -172,6 +176,15 @@ enum err_code snapshots_list(struct call *c, struct err *err);
 enum err_code snapshots_rollback(struct call *c, struct err *err);
 enum err_code snapshots_expire(struct call *c, struct err *err);
 enum err_code snapshots_orphans(struct call *c, struct err *err);
+enum err_code erasures_begin(struct call *c, struct err *err);
+enum err_code erasures_list(struct call *c, struct err *err);
+enum err_code erasures_show(struct call *c, struct err *err);
+enum err_code erasures_resume(struct call *c, struct err *err);
+enum err_code erasures_receipt(struct call *c, struct err *err);
+enum err_code erasures_verify(struct call *c, struct err *err);
+enum err_code erasures_key(struct call *c, struct err *err);
+// Takes up what a kill has interrupted, as jobs.
+void erasures_take_up(struct api *api);
 enum err_code job_list(struct call *c, struct err *err);
 enum err_code job_show(struct call *c, struct err *err);
 enum err_code job_stop(struct call *c, struct err *err);

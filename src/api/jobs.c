@@ -192,7 +192,25 @@ static void attend(struct call *c, struct job_spec *spec) {
     spec->ctx = u;
 }
 
+static void answer_job(struct call *c, const struct job_view *v) {
+    http_set_header(c->http, "Location", arena_printf(c->arena, "/jobs/" STR_FMT, STR_ARG(v->id)));
+    if (wants_async(c)) {
+        http_set_header(c->http, "Preference-Applied", STR("respond-async"));
+    }
+    api_json_tree(c, 202, job_json(v, c->arena));
+}
+
+static enum err_code start(struct call *c, struct job_spec *spec, struct job_view *ret,
+                           struct err *err) {
+    struct str id;
+    spec->principal = c->token.principal;
+    attend(c, spec);
+    TRY(jobs_start(c->api->jobs, spec, c->arena, &id, err));
+    return jobs_get(c->api->jobs, id, c->arena, ret, err);
+}
+
 enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err) {
+    struct job_view v;
     spec->principal = c->token.principal;
     if (!wants_async(c)) {
         const struct jobs_watch watch = {bind_client, c};
@@ -201,13 +219,41 @@ enum err_code api_work(struct call *c, struct job_spec *spec, struct err *err) {
         api_json_tree(c, 200, result);
         return ERR_OK;
     }
-    struct str id;
+    TRY(start(c, spec, &v, err));
+    answer_job(c, &v);
+    return ERR_OK;
+}
+
+static enum err_code answer_end(struct call *c, const struct job_view *v, struct err *err) {
+    json_t *result = NULL;
+    if (v->code != ERR_OK) {
+        return err_set(err, v->code, STR_FMT, STR_ARG(v->message));
+    }
+    if (v->state != JOB_DONE) {
+        return err_set(err, ERR_CANCELLED, "the job was stopped");
+    }
+    TRY(json_parse_stored(v->result, "the result", &result, err));
+    api_json_tree(c, 200, result);
+    return ERR_OK;
+}
+
+enum err_code api_work_on(struct call *c, struct job_spec *spec, struct err *err) {
     struct job_view v;
-    attend(c, spec);
-    TRY(jobs_start(c->api->jobs, spec, c->arena, &id, err));
-    TRY(jobs_get(c->api->jobs, id, c->arena, &v, err));
-    http_set_header(c->http, "Location", arena_printf(c->arena, "/jobs/" STR_FMT, STR_ARG(id)));
-    http_set_header(c->http, "Preference-Applied", STR("respond-async"));
-    api_json_tree(c, 202, job_json(&v, c->arena));
+    TRY(start(c, spec, &v, err));
+    while (!wants_async(c) && !job_state_is_end(v.state) && !c->http->cancel.set) {
+        // Views of a long wait must not fill the request's arena.
+        DEFER(arena_release) struct arena a = ARENA(64U << 20);
+        const struct job_wait wait = {v.id, v.change, clock_mono_us() + LOOK_US};
+        struct job_view now;
+        TRY(jobs_wait(c->api->jobs, &wait, &a, &now, err));
+        v.change = now.change;
+        if (job_state_is_end(now.state)) {
+            TRY(jobs_get(c->api->jobs, v.id, c->arena, &v, err));
+        }
+    }
+    if (job_state_is_end(v.state)) {
+        return answer_end(c, &v, err);
+    }
+    answer_job(c, &v);
     return ERR_OK;
 }

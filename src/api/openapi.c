@@ -36,8 +36,8 @@ static json_t *parameter(const char *in, const char *name, const char *type, con
 // Does the route's work become a job when the client does not wait for it?
 static bool may_be_job(const struct route *r) {
     static enum err_code (*const works[])(struct call * c, struct err * err) = {
-        upkeep_compact_route, snapshots_rollback, snapshots_expire,
-        snapshots_orphans,    cache_pin,          journal_verify};
+        upkeep_compact_route, snapshots_rollback, snapshots_expire, snapshots_orphans, cache_pin,
+        journal_verify,       erasures_begin,     erasures_resume};
     for (size_t i = 0; i < ARRAY_LEN(works); i++) {
         if (r->handle == works[i]) {
             return true;

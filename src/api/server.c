@@ -78,6 +78,25 @@ static void open_hot(struct api *api) {
     api->hot = hot_new(api->tables, api->engine, &o);
 }
 
+// What the floors above the tables keep of values in memory goes with an erasure.
+static void forget(void *ctx) {
+    const struct api *api = ctx;
+    queries_forget(api->queries);
+}
+
+static void open_erase(struct api *api, struct str spool, struct str cache) {
+    const struct erase_options o = {.catalog = api->catalog,
+                                    .tables = api->tables,
+                                    .upkeep = api->upkeep,
+                                    .hot = api->hot,
+                                    .spool = spool,
+                                    .cache = cache,
+                                    .wait_ms = api->config->erase_wait,
+                                    .forget = forget,
+                                    .ctx = api};
+    api->erase = erase_new(&o);
+}
+
 static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
     const struct config *c = api->config;
     struct tables_options t = {.target_bytes = c->ingest_target_file,
@@ -100,6 +119,7 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     const struct refusals_options refused = {.window_ms = REFUSALS_WINDOW_MS,
                                              .principal_max = REFUSALS_MAX};
     api->refusals = refusals_new(api->catalog, &refused);
+    open_erase(api, t.spool, u.cache);
     return ERR_OK;
 }
 
@@ -109,6 +129,7 @@ static void close_parts(struct api *api) {
     jobs_close(api->jobs);
     refusals_close(api->refusals);
     upkeep_policy_free(api->policy);
+    erase_free(api->erase);
     upkeep_free(api->upkeep);
     queries_close(api->queries);
     hot_close(api->hot);
@@ -327,6 +348,7 @@ static enum err_code serve(struct api *api, struct arena *a, struct err *err) {
     api->openapi = json_text(document, a);
     TRY(open_http(api, err));
     open_policy(api);
+    erasures_take_up(api);
     print_welcome(api, token);
     (void)signal_wait(signals, -1);
     drain(api, signals);

@@ -55,6 +55,8 @@
     X(upkeep, deletes_percent, count, "20", 1, 100, "Deleted rows that make it due.")              \
     X(upkeep, rate, size, "64M", 0, 1099511627776, "Bytes a second of it; 0: no limit.")           \
     X(upkeep, snapshots_max, count, "1000", 1, 100000, "Snapshots kept of a dataset.")             \
+    X(erase, wait, time_ms, "30s", 0, 86400000,                                                    \
+      "Time given to queries that read what it removes.")                                          \
     X(jobs, workers, count, "2", 1, 64, "Jobs that run at once.")                                  \
     X(jobs, queued_max, count, "1000", 1, 100000, "Jobs that wait to run.")                        \
     X(jobs, kept_max, count, "1000", 1, 100000, "Jobs that ended and are still shown.")            \

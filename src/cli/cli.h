@@ -40,6 +40,10 @@ MUST_CHECK enum err_code cli_snapshots_orphans(const struct args *a, struct err 
 MUST_CHECK enum err_code cli_jobs_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_jobs_show(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_jobs_stop(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_erase(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_erasures_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_erasures_receipt(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_erasures_resume(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_fsck(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_version(const struct args *a, struct err *err);
 

@@ -7,9 +7,10 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/grid.h"
+#include "cli/keys.h"
 #include "cli/list.h"
 
-enum { OUT_BYTES_MAX = 256 << 20, BODY_BYTES_MAX = 64 << 20, KEYS_BYTES_MAX = 16 << 20 };
+enum { OUT_BYTES_MAX = 256 << 20, BODY_BYTES_MAX = 64 << 20 };
 
 enum err_code cli_time(const struct args *a, const char *option, struct str *ret, struct err *err) {
     static const struct {
@@ -34,58 +35,6 @@ enum err_code cli_time(const struct args *a, const char *option, struct str *ret
     }
     *ret = clock_rfc3339(time_us, a->arena);
     return ERR_OK;
-}
-
-static enum err_code read_whole(const char *path, struct buf *out, struct err *err) {
-    const bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? stdin : fopen(path, "rb");
-    char piece[65536];
-    size_t got = 0;
-    if (file == NULL) {
-        return err_errno(err, "cannot read \"%s\"", path);
-    }
-    while (!out->overflow && (got = fread(piece, 1, sizeof(piece), file)) > 0) {
-        buf_add(out, piece, got);
-    }
-    const bool failed = ferror(file) != 0;
-    if (!standard) {
-        (void)fclose(file);
-    }
-    if (failed) {
-        return err_set(err, ERR_IO, "cannot read \"%s\"", path);
-    }
-    return out->overflow
-               ? err_set(err, ERR_TOO_LARGE, "\"%s\" has more than %d bytes", path, KEYS_BYTES_MAX)
-               : ERR_OK;
-}
-
-// The words behind the dataset's name, then the lines of the file. All go as texts: the server
-// takes the text of a number for a number where the column holds numbers.
-static enum err_code add_keys(const struct args *a, struct jsonw *w, struct err *err) {
-    DEFER(buf_release) struct buf lines = BUF(KEYS_BYTES_MAX);
-    struct str line;
-    size_t count = a->word_count - 1;
-    jsonw_key(w, STR("row_key_values"));
-    jsonw_array(w);
-    for (size_t i = 1; i < a->word_count; i++) {
-        jsonw_str(w, str_from(a->words[i]));
-    }
-    if (args_value(a, "keys-from") != NULL) {
-        TRY(read_whole(args_value(a, "keys-from"), &lines, err));
-    }
-    struct str rest = buf_str(&lines);
-    while (str_cut(&rest, '\n', &line)) {
-        line.len -= line.len > 0 && line.ptr[line.len - 1] == '\r' ? 1 : 0;
-        if (line.len > 0) {
-            jsonw_str(w, line);
-            count++;
-        }
-    }
-    jsonw_end_array(w);
-    return count > 0 ? ERR_OK
-                     : err_set(err, ERR_INVALID,
-                               "which keys? Give them behind the dataset's name, or --keys-from "
-                               "FILE with one a line");
 }
 
 static enum err_code add_times(const struct args *a, struct jsonw *w, struct err *err) {
@@ -121,7 +70,7 @@ static enum err_code make_body(const struct args *a, struct buf *body, struct er
         }
     }
     TRY(add_times(a, &w, err));
-    TRY(add_keys(a, &w, err));
+    TRY(cli_keys_add(a, &w, err));
     jsonw_end_object(&w);
     return body->overflow ? err_set(err, ERR_TOO_LARGE, "too many keys for one request") : ERR_OK;
 }

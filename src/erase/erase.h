@@ -66,6 +66,7 @@ struct erase_request {
     size_t key_count;
     const struct str *search; // further values that the scan looks for, as texts
     size_t search_count;
+    bool tells_sharing; // erase_look names further datasets with such a column
     bool suppress; // keep HMACs of the keys, so that rows with them are kept out of these datasets
     struct catalog_author who;
 };

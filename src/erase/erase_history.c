@@ -4,6 +4,7 @@
 // the lock all is looked at again: what was written ahead is found written, and only what came
 // meanwhile is left to do. So writers wait for metadata alone, most of the time.
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "erase/erase_history_int.h"
 #include "table/table_tombstone_list.h"
@@ -14,6 +15,7 @@ struct rewrite {
     struct erase_past past;
     bool changes; // the commit does something
     json_t *extras;
+    int64_t start_us;
 };
 
 static void rewrite_release(struct rewrite *r) {
@@ -123,6 +125,8 @@ static json_t *extras(struct table_commit *c) {
 
 static enum err_code ask_extras(struct rewrite *r, struct err *err) {
     const struct erase_history_work *w = r->past.work;
+    r->past.done.changed = true;
+    r->past.done.duration_us = clock_mono_us() - r->start_us;
     json_decref(TAKE(r->extras));
     return w->extras != NULL ? w->extras(w->ctx, &r->past.done, r->past.texts, &r->extras, err)
                              : ERR_OK;
@@ -192,6 +196,7 @@ enum err_code erase_history_rewrite(struct erase *e, const struct erase_history_
     DEFER(rewrite_release)
     struct rewrite r = {.past = {.work = w, .job = job, .arena = &own, .texts = a}};
     struct catalog_dataset d;
+    r.start_us = clock_mono_us();
     erase_past_open(e, &r.past);
     TRY(table_dataset_use(r.past.tables, w->target->dataset, &own, &d, err));
     struct table_commit c = {.tables = r.past.tables,

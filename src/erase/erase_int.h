@@ -21,14 +21,20 @@ struct erase_subjects {
     size_t search_count;
 };
 
-// erase_history.c: one dataset, with all of its snapshots.
-
 // An object that is, or was, removed.
 struct erase_object {
     struct str name; // in the bucket; there is one bucket so far
     int64_t bytes;
     struct str sha256; // hex
 };
+
+// [{"object", "bytes", "sha256"}], a new reference; and back.
+json_t *erase_objects_json(const struct erase_object *objects, size_t count);
+void erase_objects_of(const json_t *list, struct arena *a, struct erase_object **ret,
+                      size_t *ret_count);
+
+// erase_history.c: one dataset, with all of its snapshots.
+
 // Fills bytes and hash of the object that is named there. False in *ret_there: it has gone.
 MUST_CHECK enum err_code erase_object_hash(struct store *s, struct arena *texts,
                                            struct erase_object *ret, bool *ret_there,
@@ -46,6 +52,8 @@ struct erase_history {
     struct str *handles;               // of these, as the log names their subjects; in the arena
     struct erase_object *removed;      // in the arena; nothing leads to them after the commit
     size_t removed_count;
+    bool changed; // a commit was made
+    int64_t duration_us;
 };
 struct erase_history_work {
     const struct erase_target *target;

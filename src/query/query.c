@@ -50,6 +50,10 @@ void queries_close(struct queries *s) {
     }
 }
 
+void queries_forget(struct queries *q) {
+    cache_clear(q->guarded);
+}
+
 // With the lock held.
 static void cancel_locked(struct query *q) {
     q->cancelled = true;

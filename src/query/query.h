@@ -36,6 +36,8 @@ struct queries_parts {
 MUST_CHECK enum err_code queries_open(const struct config *c, const struct queries_parts *p,
                                       struct queries **ret, struct err *err);
 void queries_close(struct queries *q); // takes NULL
+// Forgets the texts of statements that have run, which may quote rows.
+void queries_forget(struct queries *q);
 // Ends all running queries with ERR_CANCELLED and turns new ones away.
 void queries_stop(struct queries *q);
 

@@ -246,6 +246,7 @@ def test_a_receipt_is_verified_and_every_change_of_it_is_found(tarn, tmp_path):
     assert key["public"] == receipt["key"]["public"] and key["algorithm"] == "ed25519"
     page = tarn.get(f"/erasures/{receipt['id']}/receipt", headers={"Accept": "text/html"})
     assert page.headers["Content-Type"].startswith("text/html") and receipt["signature"][:16] in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
     path = tmp_path / "receipt.json"
     path.write_text(text)

@@ -23,9 +23,14 @@ struct finish {
     struct store *store;
     struct erase_request_kept request;
     struct erase_subjects subjects;
+    struct erase_matcher *matcher;
     struct erase_swept swept;
     struct erase_scanned scanned;
 };
+
+static void finish_release(struct finish *f) {
+    erase_matcher_free(TAKE(f->matcher));
+}
 
 json_t *erase_objects_json(const struct erase_object *objects, size_t count) {
     json_t *list = json_array();
@@ -61,7 +66,6 @@ static const json_t *targets_of(const struct finish *f) {
 
 static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
     struct erase *e = f->erase;
-    DEFER(erase_matcher_freep) struct erase_matcher *m = erase_matcher_new(&f->subjects);
     const size_t count = json_array_size(targets_of(f));
     struct str *columns = arena_array(f->arena, count, sizeof(*columns));
     const struct catalog_content request =
@@ -72,7 +76,8 @@ static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
     if (e->options.forget != NULL) {
         e->options.forget(e->options.ctx);
     }
-    TRY(erase_sweep(e, m, f->job, f->arena, &f->swept, err));
+    f->matcher = erase_matcher_new(&f->subjects);
+    TRY(erase_sweep(e, f->matcher, f->job, f->arena, &f->swept, err));
     const struct erase_scan scan = {.subjects = &f->subjects,
                                     .columns = columns,
                                     .column_count = count,
@@ -81,21 +86,31 @@ static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
     return erase_scan(e, &scan, f->job, f->arena, &f->scanned, err);
 }
 
+// The name of an object, without the parts that spell a value (a folder of a partition, say).
+static json_t *tell_name(const struct finish *f, struct str name) {
+    DEFER(buf_release) struct buf out = BUF(1U << 16);
+    struct str part;
+    if (erase_match_name(f->matcher, name) == 0) {
+        return json_new_str(name);
+    }
+    while (str_cut(&name, '/', &part)) {
+        buf_add_cstr(&out, out.len > 0 ? "/" : "");
+        buf_add_str(&out, erase_match_name(f->matcher, part) > 0 ? STR("(withheld)") : part);
+    }
+    return json_new_str(buf_str(&out));
+}
+
 static json_t *scan_json(const struct finish *f) {
     const struct erase_scanned *s = &f->scanned;
+    int64_t values = 0;
     int64_t small = 0;
+    erase_matcher_count(f->matcher, &values, &small);
     json_t *findings = json_array();
     for (size_t i = 0; i < s->finding_count; i++) {
         json_array_append_new(findings, json_pack("{s:o,s:o,s:I}", "object",
-                                                  json_new_str(s->findings[i].object), "where",
+                                                  tell_name(f, s->findings[i].object), "where",
                                                   json_new_str(s->findings[i].where), "count",
                                                   (json_int_t)s->findings[i].count));
-    }
-    for (size_t i = 0; i < f->subjects.key_count; i++) {
-        small += f->subjects.keys[i].text.len < ERASE_MATCH_MIN ? 1 : 0;
-    }
-    for (size_t i = 0; i < f->subjects.search_count; i++) {
-        small += f->subjects.search[i].len < ERASE_MATCH_MIN ? 1 : 0;
     }
     json_t *j = json_object();
     json_object_set_new(j, "objects", json_integer(s->objects));
@@ -106,9 +121,7 @@ static json_t *scan_json(const struct finish *f) {
     json_object_set_new(j, "json", json_integer(s->json));
     json_object_set_new(j, "other", json_integer(s->other));
     json_object_set_new(j, "local_files", json_integer(s->local_files));
-    json_object_set_new(
-        j, "values",
-        json_integer((json_int_t)f->subjects.key_count + (json_int_t)f->subjects.search_count));
+    json_object_set_new(j, "values", json_integer(values));
     json_object_set_new(j, "short_values", json_integer(small));
     json_object_set_new(j, "found", json_integer(s->found));
     json_object_set_new(j, "findings", findings);
@@ -131,6 +144,13 @@ static enum err_code removed_json(struct finish *f, json_t **ret, struct err *er
     }
     DEFER(json_decrefp) json_t *swept = erase_objects_json(f->swept.objects, f->swept.count);
     CHECK(json_array_extend(all, swept) == 0);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        json_t *object = json_array_get(all, i);
+        struct str name = STR_NONE;
+        if (json_get_str(object, "object", &name)) {
+            json_object_set_new(object, "object", tell_name(f, arena_str(f->arena, name)));
+        }
+    }
     *ret = TAKE(all);
     return ERR_OK;
 }
@@ -303,6 +323,7 @@ static enum err_code sign(struct finish *f, struct err *err) {
 
 enum err_code erase_finish(struct erase *e, struct erase_record *r, struct job *job,
                            struct arena *a, struct err *err) {
+    DEFER(finish_release)
     struct finish f = {.erase = e, .record = r, .job = job, .arena = a};
     const struct catalog_bucket *bucket;
     struct str state = STR_NONE;

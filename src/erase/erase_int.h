@@ -113,6 +113,9 @@ struct erase_match_part {
 int64_t erase_match_part(const struct erase_matcher *m, const struct erase_match_part *part);
 // Is the whole cell one of the values (as text), whatever its length?
 bool erase_match_cell(const struct erase_matcher *m, struct str cell);
+// How many parts of an object's name (between slashes) spell a value: a long one as a text would,
+// any one behind a '=', as partitions are named (id=42).
+int64_t erase_match_name(const struct erase_matcher *m, struct str name);
 // Is it one of the keys that are integers?
 bool erase_match_integer(const struct erase_matcher *m, int64_t value);
 

@@ -413,6 +413,19 @@ bool erase_match_cell(const struct erase_matcher *m, struct str cell) {
     return cell.len > 0 && cell.len <= m->longest && find_value(m, cell) != NULL;
 }
 
+int64_t erase_match_name(const struct erase_matcher *m, struct str name) {
+    int64_t count = 0;
+    struct str part;
+    while (str_cut(&name, '/', &part)) {
+        struct str value = part;
+        struct str key;
+        const bool named = str_find(part, STR("=")) >= 0 && str_cut(&value, '=', &key);
+        const bool spells = named && erase_match_cell(m, value);
+        count += spells || erase_match_text(m, part) > 0 ? 1 : 0;
+    }
+    return count;
+}
+
 bool erase_match_integer(const struct erase_matcher *m, int64_t value) {
     for (size_t i = mix((uint64_t)value) & m->by_integer.mask;; i = (i + 1) & m->by_integer.mask) {
         const uint32_t slot = m->by_integer.slots[i];

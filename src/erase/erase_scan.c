@@ -239,6 +239,7 @@ static enum err_code scan_entry(struct scanner *s, struct store *store,
         }
         scan_found(s, entry->name, "cannot be read", 1);
     }
+    scan_found(s, entry->name, "name", erase_match_name(s->matcher, entry->name));
     s->done.objects++;
     s->done.bytes += (int64_t)entry->bytes;
     progress(s);
@@ -303,6 +304,7 @@ static enum err_code scan_local(struct scanner *s, const char *path, struct str 
     }
     code = search_bytes(s, &from, true, &n, err);
     scan_found(s, name, "bytes", n);
+    scan_found(s, name, "name", erase_match_name(s->matcher, name));
     if (code != ERR_OK && !is_end(code)) {
         *err = ERR_NONE;
         scan_found(s, name, "cannot be read", 1);

@@ -296,6 +296,19 @@ static void what_cannot_be_decoded_is_told_and_searched(void **state) {
     assert_int_equal(found_at("x/a.txt", "bytes"), 1);
 }
 
+static void a_name_that_spells_a_value_is_found(void **state) {
+    (void)state;
+    put("x/person=" KEY "/a.bin", STR("."));
+    put("x/" KEY ".bin", STR("."));
+    put("x/" KEY "2.bin", STR("."));
+    put_local("spool/of " KEY, STR("."));
+    assert_int_equal(scan_text_key(KEY), 3);
+    assert_int_equal(found_at("x/person=", "name"), 1);
+    assert_int_equal(found_at("spool/of", "name"), 1);
+    put("x/id=42/part-42", STR("."));
+    assert_int_equal(scan_number("42"), 1);
+}
+
 static void a_value_across_two_pieces_is_found_once(void **state) {
     (void)state;
     const size_t piece = 4U << 20;
@@ -403,6 +416,7 @@ int main(void) {
         T(local_files_are_searched),
         T(packed_blocks_and_headers_of_avro_are_found),
         T(what_cannot_be_decoded_is_told_and_searched),
+        T(a_name_that_spells_a_value_is_found),
         T(a_value_across_two_pieces_is_found_once),
         T(what_is_left_out_is_not_looked_at),
         T(what_goes_meanwhile_is_passed_over),

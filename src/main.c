@@ -185,6 +185,8 @@ static const struct args_option erase_options[] = {
     OPTIONS_END,
 };
 
+static const struct args_option suppressions_rm_options[] = {OPTION_REASON, OPTIONS_END};
+
 static const struct args_option receipt_options[] = {
     {"html", 0, false, NULL, "As a page to be read."},
     OPTIONS_END,
@@ -341,6 +343,10 @@ static const struct command commands[] = {
      COMMAND_CLIENT, 1, 1, cli_erasures_receipt},
     {"erasures resume", "ID", "Take up an erasure that was stopped.", "", list_options,
      COMMAND_CLIENT, 1, 1, cli_erasures_resume},
+    {"suppressions ls", "", "List the datasets that keep erased keys out.", "", list_options,
+     COMMAND_CLIENT, 0, 0, cli_suppressions_ls},
+    {"suppressions rm", "NAME", "Let rows of a dataset's erased keys in again.", "",
+     suppressions_rm_options, COMMAND_CLIENT, 1, 1, cli_suppressions_rm},
     {"fsck", "", "Check a data folder from the log down to the files.",
      "Reads log, metadata, manifests, footers and deletes of every dataset; no server is needed.\n"
      "What is damaged is named, with a way to mend it, and the exit code is 1.",

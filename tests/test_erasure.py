@@ -245,6 +245,7 @@ def test_a_receipt_is_verified_and_every_change_of_it_is_found(tarn, tmp_path):
     key = ok(tarn.get("/erasures/key"))
     assert key["public"] == receipt["key"]["public"] and key["algorithm"] == "ed25519"
     page = tarn.get(f"/erasures/{receipt['id']}/receipt", headers={"Accept": "text/html"})
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert page.headers["Content-Type"].startswith("text/html") and receipt["signature"][:16] in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
@@ -319,6 +320,9 @@ def test_a_later_ingest_of_the_old_file_does_not_bring_the_person_back(tarn, rea
     lake(tarn)
     receipt = erase(tarn, shared=True, suppress=True)
     assert receipt["suppression"] == {"kept": True, "keys": 1}
+    where = ["--url", tarn.url, "--data", tarn.data]
+    listed = command("suppressions", "ls", *where)
+    assert listed.returncode == 0 and "candidates" in listed.stdout and WHO not in listed.stdout
     old = people(70, 80)
     answer = tarn.ingest("candidates", old, mode="append")
     assert answer["rows_suppressed"] == 1 and answer["rows"] == 9
@@ -328,6 +332,9 @@ def test_a_later_ingest_of_the_old_file_does_not_bring_the_person_back(tarn, rea
     tarn.sql(f"INSERT INTO candidates VALUES ('{WHO}', '{NAME}', '{MAIL}', 'Paris')")
     assert tarn.value(f"SELECT count(*) FROM candidates WHERE candidate_id = '{WHO}'") == 0
     assert [p for p, _ in found(tarn.data + "/primary", [WHO, MAIL], reader)] == []
+    assert command("suppressions", "rm", "candidates", "--reason", "consent is there", *where).returncode == 0
+    assert tarn.ingest("candidates", old, mode="append")["rows"] == 10
+    assert command("suppressions", "rm", "candidates", *where).returncode == 3
 
 
 def test_rejected_rows_are_searched_and_removed(tarn, reader):

@@ -316,6 +316,7 @@ enum err_code erasures_receipt(struct call *c, struct err *err) {
     if (page) {
         TRY(erase_receipt_page(text, c->arena, &text, err));
         http_set_header(c->http, "Content-Security-Policy", STR(ERASE_RECEIPT_PAGE_POLICY));
+        http_set_header(c->http, "Content-Security-Policy", STR(ERASE_RECEIPT_PAGE_POLICY));
     }
     http_answer(c->http, 200, page ? "text/html; charset=utf-8" : "application/json", text);
     return ERR_OK;

@@ -44,6 +44,8 @@ MUST_CHECK enum err_code cli_erase(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_erasures_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_erasures_receipt(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_erasures_resume(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_suppressions_ls(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_suppressions_rm(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_fsck(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_version(const struct args *a, struct err *err);
 

@@ -1,4 +1,4 @@
-// erase and erasures: subjects taken out of everything, receipts, and their check.
+// erase, erasures and suppressions: subjects taken out and kept out, receipts, and their check.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -298,4 +298,32 @@ enum err_code cli_erasures_resume(const struct args *a, struct err *err) {
     TRY(client_open(a, &c, err));
     TRY(client_json(c, "POST", buf_str(&path), NULL, &answer, err));
     return show_answer(a, answer, err);
+}
+
+// Suppression lists
+
+enum err_code cli_suppressions_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {{"dataset", "name", cell_str, false},
+                                                 {"column", "column", cell_str, false},
+                                                 {"keys", "count", cell_number, true}};
+    const struct listing l = {"/catalog/suppressions", "suppressions", columns, ARRAY_LEN(columns),
+                              true};
+    return list_show(a, &l, INT64_MAX, err);
+}
+
+enum err_code cli_suppressions_rm(const struct args *a, struct err *err) {
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    DEFER(json_decrefp) json_t *answer = NULL;
+    DEFER(client_closep) struct client *c = NULL;
+    buf_add_cstr(&path, "/catalog/suppressions/");
+    client_escape(&path, str_from(a->words[0]));
+    if (args_value(a, "reason") != NULL) {
+        client_parameter(&path, "reason", str_from(args_value(a, "reason")));
+    }
+    client_start();
+    TRY(client_open(a, &c, err));
+    TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
+    fprintf(stderr, "rows of the keys that were erased from \"%s\" are let in again\n",
+            a->words[0]);
+    return ERR_OK;
 }

@@ -175,6 +175,7 @@ static const struct args_option erase_options[] = {
     {"shared", 0, false, NULL, "Every other dataset with a column of that name, too."},
     {"search", 0, false, "VALUE", "A further value to look for; may be given again."},
     {"suppress", 0, false, NULL, "Keep these keys out of later ingests."},
+    {"override-hold", 0, false, NULL, "Even before a tombstone's --purge-not-before."},
     {"receipt", 0, false, "FILE", "Save the receipt there."},
     {"verify", 0, false, "RECEIPT", "Check a receipt instead."},
     {"offline", 0, false, NULL, "With --verify: look into the data folder, without a server."},

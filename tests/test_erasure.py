@@ -316,6 +316,19 @@ def test_tombstones_of_the_person_go_too(tarn, reader):
     assert back["rows_restored"] == 1
 
 
+def test_what_a_tombstone_holds_is_erased_only_when_that_is_overridden(tarn):
+    lake(tarn)
+    ok(tarn.post(DATASET + "candidates/tombstone", json={
+        "row_key_column": "candidate_id", "row_key_values": [WHO], "purge_not_before": "2099-01-01T00:00:00Z"}))
+    assert erase(tarn, dry_run=True)["held"] == 1
+    answer = tarn.post(DATASET + "candidates/erase", json={"row_key_column": "candidate_id", "row_key_values": [WHO]})
+    assert answer.status_code == 409 and "2099-01-01" in answer.json()["detail"]
+    assert ok(tarn.get("/erasures"))["erasures"] == []
+    receipt = erase(tarn, shared=True, override_hold=True)
+    assert receipt["scan"]["clean"]
+    assert erase(tarn, dry_run=True)["held"] == 0
+
+
 def test_a_later_ingest_of_the_old_file_does_not_bring_the_person_back(tarn, reader):
     lake(tarn)
     receipt = erase(tarn, shared=True, suppress=True)

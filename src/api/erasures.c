@@ -126,9 +126,9 @@ static enum err_code read_targets(struct task *t, struct str first, const json_t
 
 static enum err_code read_body(struct call *c, struct task *t, const json_t *body,
                                struct err *err) {
-    static const char *const keys[] = {"row_key_column", "row_key_values", "datasets",
-                                       "shared",         "search",         "suppress",
-                                       "dry_run",        "reason",         NULL};
+    static const char *const keys[] = {
+        "row_key_column", "row_key_values", "datasets", "shared",        "search",
+        "suppress",       "dry_run",        "reason",   "override_hold", NULL};
     struct erase_request *r = &t->request;
     json_t *values;
     struct catalog_author who = api_author(c);
@@ -139,6 +139,7 @@ static enum err_code read_body(struct call *c, struct task *t, const json_t *bod
     TRY(read_targets(t, c->param, body, err));
     (void)json_get_bool(body, "shared", &r->shared);
     (void)json_get_bool(body, "suppress", &r->suppress);
+    (void)json_get_bool(body, "override_hold", &r->overrides_hold);
     (void)json_get_bool(body, "dry_run", &t->dry_run);
     (void)json_get_str(body, "reason", &who.reason);
     r->who = (struct catalog_author){.actor = arena_str(&t->texts, who.actor),

@@ -43,6 +43,7 @@ static enum err_code make_body(const struct args *a, struct buf *body, struct er
     add_list(a, &w, "search", "search");
     jsonw_field_bool(&w, "shared", args_flag(a, "shared"));
     jsonw_field_bool(&w, "suppress", args_flag(a, "suppress"));
+    jsonw_field_bool(&w, "override_hold", args_flag(a, "override-hold"));
     jsonw_field_bool(&w, "dry_run", args_flag(a, "dry-run"));
     if (args_value(a, "reason") != NULL) {
         jsonw_field_str(&w, "reason", str_from(args_value(a, "reason")));
@@ -80,6 +81,9 @@ static void show_look(const struct args *a, const json_t *j, struct buf *out) {
     const json_t *sharing = json_object_get(j, "sharing");
     fact(a, "subjects", number_of(j, "subjects"), out);
     fact(a, "rows", number_of(j, "rows"), out);
+    if (number_of(j, "held") > 0) {
+        fact(a, "held", number_of(j, "held"), out);
+    }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         buf_printf(out, "\n%-18s " STR_FMT "." STR_FMT "\n", "dataset",

@@ -23,6 +23,8 @@ struct asked {
     size_t sharing_count, sharing_cap;
     struct table_key *keys;
     struct erase_subjects subjects;
+    size_t held;           // keys whose time of purging lies ahead
+    int64_t held_until_us; // the last of these times
 };
 
 // The dataset's column of that name; NULL: there is none, or one that can hold no key.
@@ -191,6 +193,46 @@ static enum err_code ask(struct asked *x, struct err *err) {
     return ERR_OK;
 }
 
+// A tombstone whose rows must not go yet.
+static void note_held(struct asked *x, const struct table_tombstone_item *item) {
+    if (item->purge_not_before_us > clock_wall_us()) {
+        x->held++;
+        x->held_until_us = MAX(x->held_until_us, item->purge_not_before_us);
+    }
+}
+
+// Names by which the log knows the subjects: those of their tombstones, and a new one for each.
+static enum err_code note_tombstones(struct asked *x, json_t *handles, struct err *err) {
+    for (size_t i = 0; i < x->target_count; i++) {
+        const struct table_tombstone_list *list;
+        struct catalog_dataset d;
+        TRY(catalog_dataset_get(x->erase->options.catalog, x->targets[i].dataset, x->arena, &d,
+                                err));
+        if (d.tombstones.count == 0) {
+            continue;
+        }
+        TRY(table_tombstone_list_load(x->erase->options.tables, &d, x->arena, &list, err));
+        for (size_t j = 0; j < list->count; j++) {
+            if (is_key(x, list->items[j].value)) {
+                note_held(x, &list->items[j]);
+                json_array_append_new(
+                    handles, json_new_str(table_tombstone_handle(&list->items[j], x->arena)));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_held(const struct asked *x, struct err *err) {
+    if (x->held == 0 || x->request->overrides_hold) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_CONFLICT,
+                   "%zu of the keys have tombstones that are not to be purged before " STR_FMT
+                   " at the latest: wait, or say override_hold",
+                   x->held, STR_ARG(clock_rfc3339(x->held_until_us, x->arena)));
+}
+
 static json_t *look_json(const struct erase_history *h) {
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(h->dataset));
@@ -210,8 +252,10 @@ enum err_code erase_look(struct erase *e, const struct erase_request *r, struct 
     struct asked x = {.erase = e, .request = r, .arena = a};
     DEFER(json_decrefp) json_t *list = json_array();
     DEFER(json_decrefp) json_t *sharing = json_array();
+    DEFER(json_decrefp) json_t *handles = json_array();
     int64_t rows = 0;
     TRY(ask(&x, err));
+    TRY(note_tombstones(&x, handles, err));
     for (size_t i = 0; i < x.target_count; i++) {
         struct erase_history h;
         upkeep_progress(job, (int64_t)i, (int64_t)x.target_count);
@@ -223,30 +267,10 @@ enum err_code erase_look(struct erase *e, const struct erase_request *r, struct 
     for (size_t i = 0; i < x.sharing_count; i++) {
         json_array_append_new(sharing, json_new_str(x.sharing[i].dataset));
     }
-    *ret = json_pack("{s:b,s:I,s:I,s:O,s:O}", "dry_run", 1, "subjects", (json_int_t)r->key_count,
-                     "rows", (json_int_t)rows, "datasets", list, "sharing", sharing);
+    *ret = json_pack("{s:b,s:I,s:I,s:I,s:O,s:O}", "dry_run", 1, "subjects",
+                     (json_int_t)r->key_count, "held", (json_int_t)x.held, "rows", (json_int_t)rows,
+                     "datasets", list, "sharing", sharing);
     CHECK(*ret != NULL);
-    return ERR_OK;
-}
-
-// Names by which the log knows the subjects: those of their tombstones, and a new one for each.
-static enum err_code note_tombstones(struct asked *x, json_t *handles, struct err *err) {
-    for (size_t i = 0; i < x->target_count; i++) {
-        const struct table_tombstone_list *list;
-        struct catalog_dataset d;
-        TRY(catalog_dataset_get(x->erase->options.catalog, x->targets[i].dataset, x->arena, &d,
-                                err));
-        if (d.tombstones.count == 0) {
-            continue;
-        }
-        TRY(table_tombstone_list_load(x->erase->options.tables, &d, x->arena, &list, err));
-        for (size_t j = 0; j < list->count; j++) {
-            if (is_key(x, list->items[j].value)) {
-                json_array_append_new(
-                    handles, json_new_str(table_tombstone_handle(&list->items[j], x->arena)));
-            }
-        }
-    }
     return ERR_OK;
 }
 
@@ -320,6 +344,7 @@ enum err_code erase_begin(struct erase *e, const struct erase_request *r, struct
     json_t *search = json_array();
     TRY(ask(&x, err));
     TRY(note_tombstones(&x, handles, err));
+    TRY(check_held(&x, err));
     for (size_t i = 0; i < r->search_count; i++) {
         json_array_append_new(search, json_new_str(r->search[i]));
     }

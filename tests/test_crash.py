@@ -245,15 +245,12 @@ def small_disk(folder, size):
 
 
 def fill(path, leave):
-    """Takes all the space but so many bytes."""
+    """Takes all the space but so many bytes. The server may be taking some meanwhile."""
     free = os.statvfs(path.parent)
-    with open(path, "wb") as f:
-        with contextlib.suppress(OSError):
-            f.truncate(0)
-            left = free.f_bavail * free.f_frsize - leave
-            while left > 0:
-                left -= f.write(b"\0" * min(left, 1 << 20))
-                f.flush()
+    with open(path, "wb", buffering=0) as f, contextlib.suppress(OSError):
+        left = free.f_bavail * free.f_frsize - leave
+        while left > 0:
+            left -= f.write(b"\0" * min(left, 1 << 20))
 
 
 def lines(first, count):

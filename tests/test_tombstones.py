@@ -721,7 +721,7 @@ class Hider:
         session = requests.Session()
         session.trust_env = False
         while True:
-            back = self.hidden and self.chance.random() < 0.4
+            back = self.hidden and (len(self.hidden) == 400 or self.chance.random() < 0.4)
             pool = self.hidden if back else set(range(400)) - self.hidden
             keys = self.chance.sample(sorted(pool), min(len(pool), self.chance.choice([1, 3, 40])))
             self.pending = self.hidden - set(keys) if back else self.hidden | set(keys)

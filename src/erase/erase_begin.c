@@ -341,10 +341,10 @@ enum err_code erase_begin(struct erase *e, const struct erase_request *r, struct
     struct catalog_content content;
     DEFER(json_decrefp) json_t *body = json_object();
     DEFER(json_decrefp) json_t *handles = json_array();
-    json_t *search = json_array();
     TRY(ask(&x, err));
     TRY(note_tombstones(&x, handles, err));
     TRY(check_held(&x, err));
+    json_t *search = json_array();
     for (size_t i = 0; i < r->search_count; i++) {
         json_array_append_new(search, json_new_str(r->search[i]));
     }

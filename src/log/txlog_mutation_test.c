@@ -3,6 +3,7 @@
 #include "log/txlog_int.h"
 
 #include "base/hash.h"
+#include "base/poison.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 
 enum {
     RECORDS = 200,
-    EDITS = 10000,
+    EDITS = POISON_ON ? 1000 : 10000, // AddressSanitizer is slow, and looks for other things
     CONTROL_EVERY = 250,
     TOUCHED_MAX = RECORDS + 8,
     BYTES_MAX = 1 << 16

@@ -149,6 +149,9 @@ static void on_head(void *ctx, struct http_request *r) {
     if (code != ERR_OK) {
         api_note_refused(c, code);
         answer_failure(c, &err);
+        if (c->token.principal.len > 0) {
+            set_seq(c); // whoever is told that a name is missing may ask another server as well
+        }
     }
 }
 

@@ -314,7 +314,8 @@ static void processes_lose_and_double_nothing(void **state) {
     txlog_close(l);
     struct txlog_report report = verified(s);
     assert_int_equal(report.transactions, PROCESSES * PROCESS_COMMITS);
-    assert_in_range(report.checkpoints, 1, 3);
+    // Those who write one at the same time do not know of each other's when they remove old ones.
+    assert_in_range(report.checkpoints, 1, 3 + PROCESSES - 1);
     store_close(s);
     remove_folder(folder);
 }

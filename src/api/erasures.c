@@ -323,20 +323,10 @@ enum err_code erasures_receipt(struct call *c, struct err *err) {
     return ERR_OK;
 }
 
-static json_t *verdict_json(const struct erase_verdict *v) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < v->count; i++) {
-        json_array_append_new(list,
-                              json_pack("{s:s,s:b,s:o}", "check", v->checks[i].name, "ok",
-                                        v->checks[i].ok, "says", json_new_str(v->checks[i].says)));
-    }
-    return json_pack("{s:b,s:o}", "ok", v->ok, "checks", list);
-}
-
 enum err_code erasures_verify(struct call *c, struct err *err) {
     struct erase_verdict verdict;
     TRY(erase_receipt_verify(c->api->catalog, c->http->body, c->arena, &verdict, err));
-    api_json_tree(c, 200, verdict_json(&verdict));
+    api_json_tree(c, 200, erase_verdict_json(&verdict));
     return ERR_OK;
 }
 

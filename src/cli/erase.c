@@ -164,16 +164,6 @@ static enum err_code show_answer(const struct args *a, const json_t *j, struct e
 
 // Verification
 
-static json_t *verdict_json(const struct erase_verdict *v) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < v->count; i++) {
-        json_array_append_new(list,
-                              json_pack("{s:s,s:b,s:o}", "check", v->checks[i].name, "ok",
-                                        v->checks[i].ok, "says", json_new_str(v->checks[i].says)));
-    }
-    return json_pack("{s:b,s:o}", "ok", v->ok, "checks", list);
-}
-
 static enum err_code verify_offline(const struct args *a, struct str receipt, json_t **ret,
                                     struct err *err) {
     const char *env = getenv("TARN_DATA");
@@ -193,7 +183,7 @@ static enum err_code verify_offline(const struct args *a, struct str receipt, js
     const enum err_code code = erase_receipt_verify(catalog, receipt, a->arena, &verdict, err);
     catalog_close(catalog);
     TRY(code);
-    *ret = verdict_json(&verdict);
+    *ret = erase_verdict_json(&verdict);
     return ERR_OK;
 }
 

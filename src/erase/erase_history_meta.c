@@ -25,18 +25,6 @@ static bool manifest_changes(const struct erase_past *p, const struct ice_manife
     return changes;
 }
 
-static void tally_add(struct table_tally *t, const struct ice_data_file *f) {
-    if (f->content == ICE_DATA) {
-        t->files++;
-        t->rows += f->record_count;
-        t->bytes += f->file_bytes;
-    } else {
-        t->delete_files++;
-        t->deleted_rows += f->record_count;
-        t->delete_bytes += f->file_bytes;
-    }
-}
-
 // An entry of an old manifest into the new one: who brought it, and when, stays as it was.
 static void carry_entry(const struct erase_past *p, const struct ice_entry *e,
                         struct table_entries *to, struct arena *a) {
@@ -83,7 +71,7 @@ static enum err_code make_manifest(struct erase_past *p, struct table_commit *c,
         }
     }
     for (size_t i = 0; i < entries.count; i++) {
-        tally_add(&m->tally, &entries.items[i].file);
+        table_tally_add(&m->tally, &entries.items[i].file);
     }
     if (m->changed) {
         m->left = entries.count > 0;

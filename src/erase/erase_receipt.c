@@ -419,3 +419,13 @@ enum err_code erase_receipt_verify(struct catalog *c, struct str receipt, struct
     *ret = verdict;
     return ERR_OK;
 }
+
+json_t *erase_verdict_json(const struct erase_verdict *v) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < v->count; i++) {
+        json_array_append_new(list,
+                              json_pack("{s:s,s:b,s:o}", "check", v->checks[i].name, "ok",
+                                        v->checks[i].ok, "says", json_new_str(v->checks[i].says)));
+    }
+    return json_pack("{s:b,s:o}", "ok", v->ok, "checks", list);
+}

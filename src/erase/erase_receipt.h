@@ -70,6 +70,8 @@ struct erase_verdict {
 MUST_CHECK enum err_code erase_receipt_verify(struct catalog *c, struct str receipt,
                                               struct arena *a, struct erase_verdict *ret,
                                               struct err *err);
+// {"ok", "checks": [{"check", "ok", "says"}]}, a new reference.
+json_t *erase_verdict_json(const struct erase_verdict *v);
 
 // erase_receipt_page.c: the page, HTML that needs nothing else and holds no script; every text of
 // the receipt is escaped. It says so in a policy of its own; to be answered with the header

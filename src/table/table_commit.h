@@ -155,6 +155,8 @@ struct table_telling {
     const struct catalog_dataset *dataset; // after it
 };
 json_t *table_details(const struct table_telling *t, struct arena *a);
+// Adds a live file to what there is.
+void table_tally_add(struct table_tally *t, const struct ice_data_file *f);
 // What a pin has.
 MUST_CHECK enum err_code table_tally_of(struct tables *t, const struct table_pin *pin,
                                         struct arena *a, struct table_tally *ret, struct err *err);

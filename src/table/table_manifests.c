@@ -36,18 +36,6 @@ struct making {
     size_t list_cap;
 };
 
-static void tally_add(struct table_tally *t, const struct ice_data_file *f) {
-    if (f->content == ICE_DATA) {
-        t->files++;
-        t->rows += f->record_count;
-        t->bytes += f->file_bytes;
-    } else {
-        t->delete_files++;
-        t->deleted_rows += f->record_count;
-        t->delete_bytes += f->file_bytes;
-    }
-}
-
 static struct group *group_find(struct making *m, bool deletes, const struct ice_schema *schema) {
     for (size_t i = 0; i < m->group_count; i++) {
         struct group *g = &m->groups[i];
@@ -102,7 +90,7 @@ static void take_apart(struct making *m, const struct ice_manifest *old) {
         now->inherit = false;
         now->status = ICE_EXISTING;
         if (is_gone(m, e)) {
-            tally_add(&m->change->removed, &e->file);
+            table_tally_add(&m->change->removed, &e->file);
             m->gone_count++;
             now->status = ICE_DELETED;
             now->snapshot_id = m->change->snapshot->id;
@@ -140,7 +128,7 @@ static enum err_code put_added(struct making *m, bool deletes, const struct tabl
                                struct err *err) {
     const struct group g = {.deletes = deletes, .schema = m->change->schema, .entries = *added};
     for (size_t i = 0; i < added->count; i++) {
-        tally_add(&m->change->added, &added->items[i].file);
+        table_tally_add(&m->change->added, &added->items[i].file);
     }
     return added->count > 0 ? put_manifest(m, &g, err) : ERR_OK;
 }
@@ -225,6 +213,18 @@ enum err_code table_manifests_make(struct table_commit *c, const struct table_ed
     return code;
 }
 
+void table_tally_add(struct table_tally *t, const struct ice_data_file *f) {
+    if (f->content == ICE_DATA) {
+        t->files++;
+        t->rows += f->record_count;
+        t->bytes += f->file_bytes;
+    } else {
+        t->delete_files++;
+        t->deleted_rows += f->record_count;
+        t->delete_bytes += f->file_bytes;
+    }
+}
+
 enum err_code table_tally_of(struct tables *t, const struct table_pin *pin, struct arena *a,
                              struct table_tally *ret, struct err *err) {
     const struct ice_manifest_list *list;
@@ -238,7 +238,7 @@ enum err_code table_tally_of(struct tables *t, const struct table_pin *pin, stru
         TRY(table_manifest_load(t, pin, &list->manifests[i], a, &m, err));
         for (size_t j = 0; j < m->entry_count; j++) {
             if (m->entries[j].status != ICE_DELETED) {
-                tally_add(ret, &m->entries[j].file);
+                table_tally_add(ret, &m->entries[j].file);
             }
         }
     }

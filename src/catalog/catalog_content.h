@@ -55,3 +55,8 @@ struct catalog_secret {
 };
 MUST_CHECK enum err_code catalog_secret_get(struct catalog *c, struct str name, struct arena *a,
                                             struct catalog_secret *ret, struct err *err);
+// Gives it a new value, and removes the object of the old one: what was made with that cannot be
+// made again.
+MUST_CHECK enum err_code catalog_secret_rotate(struct catalog *c, struct str name,
+                                               const struct catalog_author *who, struct arena *a,
+                                               struct catalog_secret *ret, struct err *err);

@@ -74,6 +74,17 @@ const struct vec_type *rows_column_type(const struct rows *r, size_t column);
 MUST_CHECK enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk,
                                    struct err *err);
 void rows_close(struct rows *r); // takes NULL
+// Rows that come from elsewhere than a session. Names and types live as long as the rows; next as
+// rows_next; close is called once, by rows_close.
+struct rows_source {
+    size_t column_count;
+    const struct str *names;
+    const struct vec_type *types;
+    enum err_code (*next)(void *ctx, const struct vec_chunk **ret_chunk, struct err *err);
+    void (*close)(void *ctx);
+    void *ctx;
+};
+struct rows *rows_from(const struct rows_source *s);
 void rows_closep(struct rows **r);
 
 // One value (text, truth value or integer; the first column of the first row), for small answers;

@@ -2,10 +2,11 @@
 //
 // The client's text goes to the engine's parser and to nothing else; the tree that comes back is
 // walked whole. Whatever is not known to be harmless is refused: statements that are not one
-// SELECT, table functions outside a short list, functions outside the allow-list, qualified or
-// file-like table names, settings, parameters, user types, unknown node kinds. What is executed is
-// the canonical text made from the checked tree, in which every table stands as a placeholder that
-// only the binder can fill: a statement that names a table has no way to reach it by itself.
+// SELECT (or DESCRIBE, SUMMARIZE or EXPLAIN of one), table functions outside a short list,
+// functions outside the allow-list, qualified or file-like table names, settings, parameters, user
+// types, unknown node kinds. What is executed is the canonical text made from the checked tree, in
+// which every table stands as a placeholder that only the binder can fill: a statement that names a
+// table has no way to reach it by itself.
 //
 // No names are looked up here and no snapshot is known: the result depends on the text alone and
 // may be kept and shared between threads.
@@ -35,7 +36,11 @@ enum guard_system {
     GUARD_QUERIES,
     GUARD_JOURNAL,
     GUARD_TOMBSTONES,
+    GUARD_TABLES, // what the principal can name: datasets and views
 };
+
+// Statements about a query instead of its rows. SHOW TABLES is one about system.tables.
+enum guard_show { GUARD_ROWS, GUARD_DESCRIBE, GUARD_SUMMARIZE, GUARD_EXPLAIN };
 
 enum guard_at { GUARD_AT_NOW, GUARD_AT_VERSION, GUARD_AT_TIMESTAMP };
 
@@ -86,8 +91,9 @@ struct guard_statement {
     size_t piece_count;
     struct guard_table *tables;
     size_t table_count;
-    bool ordered; // the outermost query has an ORDER BY
-    bool varies;  // reads the clock, draws random numbers or samples: no two answers need be equal
+    enum guard_show show; // the pieces begin with the word for it
+    bool ordered;         // the outermost query has an ORDER BY
+    bool varies; // reads the clock, draws random numbers or samples: no two answers need be equal
 };
 
 // Does the name begin with __raw__ (in any case)?

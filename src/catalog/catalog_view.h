@@ -1,0 +1,82 @@
+// Views: what of a dataset is shown to whom may not see it whole.
+//
+// The entity "view:NAME" names its base by name and id, and the content object that holds its
+// definitions, the one that holds and the earlier ones: a row filter may quote a value of a person,
+// so it never stands in the log. Each change of a definition is a new version, counted from 1.
+//
+// A name is a dataset's or a view's, never both: whoever makes the one asks for the other.
+//
+// Threads: any.
+#pragma once
+
+#include "catalog/catalog_content.h"
+#include "catalog/catalog_role.h"
+#include "mask/mask.h"
+
+#define CATALOG_VIEW_COLUMNS_MAX 10000
+#define CATALOG_VIEW_FILTER_MAX 65536 // bytes
+#define CATALOG_VIEW_VERSIONS_MAX 100 // that are kept; older ones are in the journal by their hash
+
+struct catalog_view_column {
+    struct str name;  // of the base's column, and of the view's
+    int32_t field_id; // of the base's column
+    struct mask mask;
+};
+
+// A column of the base that the row filter speaks of.
+struct catalog_view_use {
+    struct str name;
+    int32_t field_id;
+};
+
+struct catalog_view {
+    struct str name;
+    uint64_t version; // of the entity, to be expected by the next change; 0: does not exist yet
+    struct str id;    // of the view: one that is made again under its name has another
+    int64_t number;   // of the definition: 1, 2, …
+    struct str base, base_id; // dataset: its name now, and its id
+    const struct catalog_view_column *columns;
+    size_t column_count;
+    struct str row_filter; // as it was given; empty: all rows
+    const struct catalog_view_use *uses;
+    size_t use_count;
+    struct catalog_content content;
+    struct str author; // who made this definition
+    int64_t created_us, updated_us;
+};
+
+// By its name: exactly, or else without regard to case where that is unambiguous. For the server's
+// own work.
+MUST_CHECK enum err_code catalog_view_get(struct catalog *c, struct str name, struct arena *a,
+                                          struct catalog_view *ret, struct err *err);
+// An earlier definition of it. ERR_NOT_FOUND: no such version, or it is not kept any more.
+MUST_CHECK enum err_code catalog_view_at(struct catalog *c, const struct catalog_view *v,
+                                         int64_t number, struct arena *a, struct catalog_view *ret,
+                                         struct err *err);
+// All, by name; of one dataset (its id), or of every one (empty).
+MUST_CHECK enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct arena *a,
+                                           struct catalog_view **ret, size_t *ret_count,
+                                           struct err *err);
+// Creates (version 0) or replaces: v->number, content and times are set. ERR_EXISTS: a dataset has
+// the name (whatever its case). ERR_CONFLICT: somebody was quicker.
+MUST_CHECK enum err_code catalog_view_put(struct catalog *c, struct catalog_view *v,
+                                          const struct catalog_author *who, struct err *err);
+MUST_CHECK enum err_code catalog_view_remove(struct catalog *c, const struct catalog_view *v,
+                                             const struct catalog_author *who, struct err *err);
+// For whoever makes or renames a dataset: is there a view of that name, whatever its case?
+bool catalog_view_has_name(struct catalog *c, struct str name);
+// Adds to a rename's array of changes that the views of the dataset name it anew.
+void catalog_view_dataset_renamed(struct catalog *c, struct str from, struct str to,
+                                  json_t *changes);
+
+// What a name in SQL means for somebody: a dataset that they may know of, else a view that they may
+// read. The names that they have no right on do not exist for them, see catalog_dataset_permit; the
+// message for a missing name is that of a dataset, with a similar name of either kind.
+struct catalog_table {
+    bool is_view;
+    struct catalog_dataset dataset;
+    struct catalog_view view;
+};
+MUST_CHECK enum err_code catalog_table_permit(struct catalog *c, struct str name,
+                                              const struct catalog_wish *wish, struct arena *a,
+                                              struct catalog_table *ret, struct err *err);

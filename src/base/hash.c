@@ -5,11 +5,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -68,38 +67,62 @@ void sha256_stream_free(struct sha256_stream *h) {
     }
 }
 
+// Keyed hashes
+
+// SHA-256 after the block that the key makes, of the inner and of the outer hash. A text starts
+// from copies of both, so that a struct hmac stays as it was made.
 struct hmac {
-    EVP_MAC_CTX *ctx;
+    SHA256_CTX inner, outer;
 };
 
-struct hmac *hmac_new(struct str key) {
-    char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    struct hmac *h = xmalloc(sizeof(*h));
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    CHECK(mac != NULL);
-    h->ctx = EVP_MAC_CTX_new(mac);
-    EVP_MAC_free(mac);
-    CHECK(h->ctx != NULL && EVP_MAC_init(h->ctx, data_of(key), key.len, params) == 1);
-    return h;
-}
+// OpenSSL 3 would rather have EVP contexts. Those lie in memory that each text would allocate, or
+// in one for each thread; and they take 160 to 220 ns for what takes 110 here. Nothing is gained by
+// them: the functions below are the same assembly.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-struct sha256 hmac_of(struct hmac *h, struct str data) {
-    struct sha256 ret;
-    size_t len = 0;
-    CHECK(EVP_MAC_init(h->ctx, NULL, 0, NULL) == 1); // with the key that it has
-    CHECK(EVP_MAC_update(h->ctx, data_of(data), data.len) == 1);
-    CHECK(EVP_MAC_final(h->ctx, ret.bytes, &len, sizeof(ret.bytes)) == 1);
-    CHECK(len == sizeof(ret.bytes));
+static SHA256_CTX hmac_state(const uint8_t block[SHA256_CBLOCK], uint8_t pad) {
+    uint8_t padded[SHA256_CBLOCK];
+    SHA256_CTX ret;
+    for (size_t i = 0; i < sizeof(padded); i++) {
+        padded[i] = block[i] ^ pad;
+    }
+    CHECK(SHA256_Init(&ret) == 1 && SHA256_Update(&ret, padded, sizeof(padded)) == 1);
+    OPENSSL_cleanse(padded, sizeof(padded));
     return ret;
 }
 
+struct hmac *hmac_new(struct str key) {
+    struct hmac *h = xmalloc(sizeof(*h));
+    uint8_t block[SHA256_CBLOCK] = {0};
+    if (key.len > sizeof(block)) {
+        const struct sha256 hashed = sha256(key);
+        memcpy(block, hashed.bytes, sizeof(hashed.bytes));
+    } else {
+        memcpy(block, data_of(key), key.len);
+    }
+    h->inner = hmac_state(block, 0x36); // the two pads of RFC 2104
+    h->outer = hmac_state(block, 0x5C);
+    OPENSSL_cleanse(block, sizeof(block));
+    return h;
+}
+
+struct sha256 hmac_of(const struct hmac *h, struct str data) {
+    struct sha256 ret;
+    SHA256_CTX inner = h->inner;
+    SHA256_CTX outer = h->outer;
+    CHECK(SHA256_Update(&inner, data_of(data), data.len) == 1);
+    CHECK(SHA256_Final(ret.bytes, &inner) == 1);
+    CHECK(SHA256_Update(&outer, ret.bytes, sizeof(ret.bytes)) == 1);
+    CHECK(SHA256_Final(ret.bytes, &outer) == 1);
+    return ret;
+}
+
+#pragma GCC diagnostic pop
+
 void hmac_free(struct hmac *h) {
     if (h) {
-        EVP_MAC_CTX_free(h->ctx);
+        OPENSSL_cleanse(h, sizeof(*h));
         free(h);
     }
 }
@@ -112,15 +135,19 @@ struct str hex_sha256(struct sha256 h, struct arena *a) {
     return hex_bytes(h.bytes, sizeof(h.bytes), a);
 }
 
-struct str hex_bytes(const void *data, size_t len, struct arena *a) {
+void hex_write(const void *data, size_t len, char *ret) {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = data;
+    for (size_t i = 0; i < len; i++) {
+        ret[2 * i] = digits[bytes[i] >> 4];
+        ret[2 * i + 1] = digits[bytes[i] & 15];
+    }
+}
+
+struct str hex_bytes(const void *data, size_t len, struct arena *a) {
     CHECK(len < SIZE_MAX / 4);
     char *text = arena_alloc(a, 2 * len + 1);
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    hex_write(data, len, text);
     return (struct str){text, 2 * len};
 }
 

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 
 #include "base/clock.h"
+#include "base/threads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +57,51 @@ static void a_key_taken_in_once_gives_the_same(void **state) {
     assert_hex(hmac_of(none, STR_NONE),
                "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
     hmac_free(NULL);
+}
+
+// Around the length of a block, where keys are hashed and texts take one block more.
+static void a_key_taken_in_once_gives_the_same_at_every_length(void **state) {
+    (void)state;
+    char bytes[200];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (char)(i * 37);
+    }
+    for (size_t key = 0; key < sizeof(bytes); key += key < 60 || key > 70 ? 13 : 1) {
+        const struct str k = {bytes, key};
+        DEFER(hmac_freep) struct hmac *h = hmac_new(k);
+        for (size_t len = 0; len <= sizeof(bytes); len++) {
+            const struct sha256 expected = hmac_sha256(k, (struct str){bytes, len});
+            const struct sha256 got = hmac_of(h, (struct str){bytes, len});
+            assert_memory_equal(got.bytes, expected.bytes, sizeof(got.bytes));
+        }
+    }
+}
+
+static void *hash_many(void *arg) {
+    const struct hmac *h = arg;
+    for (int i = 0; i < 2000; i++) {
+        const struct str text = {(const char *)&i, sizeof(i)};
+        const struct sha256 expected = hmac_sha256(STR("Jefe"), text);
+        const struct sha256 got = hmac_of(h, text);
+        if (memcmp(got.bytes, expected.bytes, sizeof(got.bytes)) != 0) {
+            return arg;
+        }
+    }
+    return NULL;
+}
+
+static void threads_may_share_a_key(void **state) {
+    (void)state;
+    DEFER(hmac_freep) struct hmac *h = hmac_new(STR("Jefe"));
+    pthread_t threads[4];
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        threads[i] = threads_start("hash", hash_many, h);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        void *wrong = NULL;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
 }
 
 static void a_stream_gives_the_digest_of_the_whole(void **state) {
@@ -177,6 +223,8 @@ int main(void) {
         cmocka_unit_test(sha256_gives_the_published_digests),
         cmocka_unit_test(hmac_gives_the_published_digests),
         cmocka_unit_test(a_key_taken_in_once_gives_the_same),
+        cmocka_unit_test(a_key_taken_in_once_gives_the_same_at_every_length),
+        cmocka_unit_test(threads_may_share_a_key),
         cmocka_unit_test(a_stream_gives_the_digest_of_the_whole),
         cmocka_unit_test(hex_reads_back_and_refuses_the_rest),
         cmocka_unit_test(secrets_are_equal_or_not),

@@ -12,13 +12,17 @@
 //   {"mask": {"keep_prefix": 3, "keep_suffix": 2}}
 //                                          CAN******01
 //   "show-first-4", "show-last-4"          mask with 4 and 0, with 0 and 4
-//   "mask-alphanum"                        letters become x, digits n, all else stays
+//   "mask-alphanum"                        letters become x, decimal digits n, other ASCII stays;
+//   so
+//                                          that nothing else shows, what is no ASCII becomes x too
 //   "truncate-to-year", "truncate-to-month"   dates and timestamps: its first day, midnight
 //
 // NULL stays NULL, but for mask-to-default. Values that are no text are masked as the text that SQL
 // casts them to; so the integer 42 and the text '42' have one hash. What stands for the hidden part
 // of a value is six stars, however long it was; a mask never shows more than half of a value's
-// characters: one that is shorter than twice what would be kept is stars alone, and so is ''.
+// characters: one that is shorter than twice what would be kept is stars alone, and so is ''. With
+// nothing to be kept every value is stars alone. A character is a code point; a byte that is not
+// UTF-8 counts as one.
 //
 // Threads: any; a struct masker is never changed once it was made.
 #pragma once
@@ -48,9 +52,12 @@ struct mask {
 };
 #define MASK_KEEP_MOST 64
 
-// From the JSON forms above. ERR_INVALID says which there are.
+// From the JSON forms above; keep_prefix and keep_suffix are 0 when they are absent. ERR_INVALID
+// says which there are.
 MUST_CHECK enum err_code mask_read(const json_t *j, struct mask *ret, struct err *err);
-json_t *mask_json(const struct mask *m); // a new reference; NULL of MASK_NONE
+// A new reference; NULL of MASK_NONE. It is written by the first of its names, "show-first-4" and
+// "show-last-4" as {"mask": {...}}.
+json_t *mask_json(const struct mask *m);
 bool mask_eq(const struct mask *x, const struct mask *y);
 
 // Keys of the two hashes, each from one secret of 32 bytes: a hash of the one says nothing of the
@@ -67,9 +74,10 @@ struct masker *masker_new(const struct mask *m, const struct mask_keys *keys);
 // A hash under that very key.
 struct masker *masker_new_hash(const uint8_t key[32]);
 void masker_free(struct masker *m); // takes NULL
-// KEEP, ALPHANUM and the hashes: appends what is shown for a text; UTF-8 in, UTF-8 out.
+void masker_freep(struct masker **m);
+// KEEP, ALPHANUM and the hashes: appends what is shown for a text; always UTF-8.
 void masker_text(const struct masker *m, struct str in, struct buf *out);
 // YEAR and MONTH, of days and of microseconds since 1970. Infinities stay; what has no first day in
-// the range of the type becomes the least value that is not infinite.
+// the range of the type becomes its least day. Months and years are those of UTC.
 int32_t masker_date(const struct masker *m, int32_t days);
 int64_t masker_timestamp(const struct masker *m, int64_t us);

@@ -97,6 +97,7 @@ enum err_code engine_open(const struct engine_options *o, struct engine **ret, s
     enum err_code code = engine_live_open(e, err);
     code = code == ERR_OK ? engine_sum_open(e, err) : code;
     code = code == ERR_OK ? engine_count_open(e, err) : code;
+    code = code == ERR_OK ? engine_map_open(e, err) : code;
     if (code == ERR_OK) {
         code = apply_settings(e, err);
     }
@@ -130,6 +131,7 @@ void engine_close(struct engine *e) {
     engine_live_release(e);
     engine_sum_release(e);
     engine_count_release(e);
+    engine_map_release(e);
     pthread_cond_destroy(&e->wake);
     pthread_mutex_destroy(&e->lock);
     free(e);

@@ -11,6 +11,7 @@ struct parser;
 struct live;
 struct sums;
 struct counters;
+struct mappers;
 
 struct engine {
     duckdb_database db;
@@ -27,6 +28,7 @@ struct engine {
     struct live *live; // deleted rows of scans; has a lock of its own
     struct sums *sums; // of rows that pass; likewise
     struct counters *counters;
+    struct mappers *mappers;
 };
 
 struct session {
@@ -85,6 +87,9 @@ void engine_sum_release(struct engine *e);
 // And for tarn_count().
 MUST_CHECK enum err_code engine_count_open(struct engine *e, struct err *err);
 void engine_count_release(struct engine *e);
+// And for tarn_map().
+MUST_CHECK enum err_code engine_map_open(struct engine *e, struct err *err);
+void engine_map_release(struct engine *e);
 
 // Frees what engine_parse keeps.
 void engine_parsers_release(struct engine *e);

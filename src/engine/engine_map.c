@@ -1,0 +1,216 @@
+// tarn_map(): values as they pass are changed by functions of the server's.
+//
+// One name with a form for each type. The functions have no side effects, and the engine may know
+// it: it asks for a constant once, and for a dictionary's entries in the place of its rows.
+
+#include <stdlib.h>
+
+#include "base/hashmap.h"
+#include "engine/engine_int.h"
+#include "engine/engine_map.h"
+
+#define TEXT_MAX UINT32_MAX // of one value, in the engine
+
+struct mapper {
+    int64_t id;
+    const struct engine_mapper *mapper;
+    UT_hash_handle hh;
+};
+
+struct mappers {
+    pthread_mutex_t lock; // guards everything below
+    struct mapper *all;
+    int64_t last_id;
+};
+
+// The rows of one call: NULLs are passed on by the column's validity.
+struct map_rows {
+    const struct engine_mapper *mapper;
+    struct vec in;
+    duckdb_vector output;
+    size_t rows;
+};
+
+static void mapper_free(struct mapper *m) {
+    free(m);
+}
+
+int64_t engine_map_begin(struct engine *e, const struct engine_mapper *mapper) {
+    struct mapper *m = xcalloc(1, sizeof(*m));
+    LOCKED(&e->mappers->lock);
+    m->mapper = mapper;
+    m->id = ++e->mappers->last_id;
+    HASH_ADD(hh, e->mappers->all, id, sizeof(m->id), m);
+    return m->id;
+}
+
+void engine_map_end(struct engine *e, int64_t id) {
+    struct mapper *m = NULL;
+    {
+        LOCKED(&e->mappers->lock);
+        HASH_FIND(hh, e->mappers->all, &id, sizeof(id), m);
+        CHECK(m != NULL);
+        HASH_DEL(e->mappers->all, m);
+    }
+    mapper_free(m);
+}
+
+static const struct engine_mapper *find(struct mappers *all, int64_t id) {
+    struct mapper *m = NULL;
+    LOCKED(&all->lock);
+    HASH_FIND(hh, all->all, &id, sizeof(id), m);
+    return m != NULL ? m->mapper : NULL;
+}
+
+// NULL, or why not.
+static const char *map_texts(const struct map_rows *r) {
+    DEFER(buf_release) struct buf out = BUF(TEXT_MAX);
+    if (r->mapper->text == NULL) {
+        return "tarn_map: the mapper takes no text";
+    }
+    for (size_t i = 0; i < r->rows; i++) {
+        if (vec_is_null(&r->in, i)) {
+            continue;
+        }
+        buf_reset(&out);
+        r->mapper->text(r->mapper->ctx, vec_str(&r->in, i), &out);
+        if (out.overflow) {
+            return "tarn_map: a value is past 4 GiB";
+        }
+        duckdb_vector_assign_string_element_len(r->output, i, out.len > 0 ? out.ptr : "", out.len);
+    }
+    return NULL;
+}
+
+static const char *map_dates(const struct map_rows *r) {
+    const int32_t *in = r->in.data;
+    int32_t *out = duckdb_vector_get_data(r->output);
+    if (r->mapper->date == NULL) {
+        return "tarn_map: the mapper takes no date";
+    }
+    for (size_t i = 0; i < r->rows; i++) {
+        if (!vec_is_null(&r->in, i)) {
+            out[i] = r->mapper->date(r->mapper->ctx, in[i]);
+        }
+    }
+    return NULL;
+}
+
+static const char *map_timestamps(const struct map_rows *r) {
+    const int64_t *in = r->in.data;
+    int64_t *out = duckdb_vector_get_data(r->output);
+    if (r->mapper->timestamp == NULL) {
+        return "tarn_map: the mapper takes no timestamp";
+    }
+    for (size_t i = 0; i < r->rows; i++) {
+        if (!vec_is_null(&r->in, i)) {
+            out[i] = r->mapper->timestamp(r->mapper->ctx, in[i]);
+        }
+    }
+    return NULL;
+}
+
+static void pass_nulls(const struct map_rows *r) {
+    if (r->in.validity == NULL) {
+        return;
+    }
+    duckdb_vector_ensure_validity_writable(r->output);
+    memcpy(duckdb_vector_get_validity(r->output), r->in.validity,
+           (r->rows + 63) / 64 * sizeof(*r->in.validity));
+}
+
+// Both arguments come as plain vectors; the number is one constant of the statement.
+static void map_chunk(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output,
+                      const char *(*map)(const struct map_rows *r)) {
+    struct engine *e = duckdb_scalar_function_get_extra_info(info);
+    duckdb_vector ids = duckdb_data_chunk_get_vector(input, 0);
+    duckdb_vector column = duckdb_data_chunk_get_vector(input, 1);
+    const int64_t *id = duckdb_vector_get_data(ids);
+    struct map_rows r = {
+        .in = {.data = duckdb_vector_get_data(column),
+               .validity = duckdb_vector_get_validity(column)},
+        .output = output,
+        .rows = duckdb_data_chunk_get_size(input),
+    };
+    if (r.rows == 0) {
+        return;
+    }
+    r.mapper = find(e->mappers, id[0]);
+    const char *failure = "tarn_map: no such mapper";
+    if (r.mapper != NULL) {
+        pass_nulls(&r);
+        failure = map(&r);
+    }
+    if (failure != NULL) {
+        duckdb_scalar_function_set_error(info, failure);
+    }
+}
+
+static void map_text_chunk(duckdb_function_info info, duckdb_data_chunk input,
+                           duckdb_vector output) {
+    map_chunk(info, input, output, map_texts);
+}
+
+static void map_date_chunk(duckdb_function_info info, duckdb_data_chunk input,
+                           duckdb_vector output) {
+    map_chunk(info, input, output, map_dates);
+}
+
+static void map_timestamp_chunk(duckdb_function_info info, duckdb_data_chunk input,
+                                duckdb_vector output) {
+    map_chunk(info, input, output, map_timestamps);
+}
+
+static const struct form {
+    duckdb_type type;
+    duckdb_scalar_function_t fn;
+} forms[] = {
+    {DUCKDB_TYPE_VARCHAR, map_text_chunk},
+    {DUCKDB_TYPE_DATE, map_date_chunk},
+    {DUCKDB_TYPE_TIMESTAMP, map_timestamp_chunk},
+    {DUCKDB_TYPE_TIMESTAMP_TZ, map_timestamp_chunk},
+};
+
+static void logical_typep(duckdb_logical_type *t) {
+    duckdb_destroy_logical_type(t);
+}
+
+static void add_form(duckdb_scalar_function_set set, const struct form *form, struct engine *e) {
+    DEFER(duckdb_destroy_scalar_function)
+    duckdb_scalar_function f = duckdb_create_scalar_function();
+    DEFER(logical_typep)
+    duckdb_logical_type number = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
+    DEFER(logical_typep) duckdb_logical_type value = duckdb_create_logical_type(form->type);
+    duckdb_scalar_function_set_name(f, "tarn_map");
+    duckdb_scalar_function_add_parameter(f, number);
+    duckdb_scalar_function_add_parameter(f, value);
+    duckdb_scalar_function_set_return_type(f, value);
+    duckdb_scalar_function_set_extra_info(f, e, NULL);
+    duckdb_scalar_function_set_function(f, form->fn);
+    CHECK(duckdb_add_scalar_function_to_set(set, f) == DuckDBSuccess);
+}
+
+enum err_code engine_map_open(struct engine *e, struct err *err) {
+    e->mappers = xcalloc(1, sizeof(*e->mappers));
+    CHECK(pthread_mutex_init(&e->mappers->lock, NULL) == 0);
+    DEFER(session_closep) struct session *s = NULL;
+    TRY(session_open(e, &s, err));
+    DEFER(duckdb_destroy_scalar_function_set)
+    duckdb_scalar_function_set set = duckdb_create_scalar_function_set("tarn_map");
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        add_form(set, &forms[i], e);
+    }
+    if (duckdb_register_scalar_function_set(s->con, set) != DuckDBSuccess) {
+        return err_set(err, ERR_INTERNAL, "the engine does not take the function tarn_map");
+    }
+    return ERR_OK;
+}
+
+void engine_map_release(struct engine *e) {
+    if (e->mappers == NULL) {
+        return;
+    }
+    CHECK(e->mappers->all == NULL);
+    pthread_mutex_destroy(&e->mappers->lock);
+    free(e->mappers);
+}

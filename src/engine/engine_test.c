@@ -752,6 +752,53 @@ static void texts_are_counted_in_as_they_pass(void **state) {
     assert_int_equal(failure(s, "SELECT tarn_count(12345, 'a')"), ERR_SQL);
 }
 
+struct two_chunks {
+    struct vec_chunk chunk;
+    int asked, closed;
+    bool fails;
+};
+
+static enum err_code next_of_two(void *ctx, const struct vec_chunk **ret_chunk, struct err *e) {
+    struct two_chunks *c = ctx;
+    if (++c->asked == 2 && c->fails) {
+        return err_set(e, ERR_DATA, "no second chunk");
+    }
+    *ret_chunk = c->asked <= 2 ? &c->chunk : NULL;
+    return ERR_OK;
+}
+
+static void close_two(void *ctx) {
+    ((struct two_chunks *)ctx)->closed++;
+}
+
+static void rows_can_come_from_elsewhere(void **state) {
+    (void)state;
+    const struct str names[] = {STR("a"), STR("b")};
+    const struct vec_type types[] = {{.kind = VEC_INT32}, {.kind = VEC_VARCHAR}};
+    struct two_chunks chunks = {.chunk = {.rows = 3}};
+    const struct rows_source source = {2, names, types, next_of_two, close_two, &chunks};
+    struct rows *r = rows_from(&source);
+    assert_int_equal(rows_column_count(r), 2);
+    assert_str(rows_column_name(r, 1), "b");
+    assert_int_equal(rows_column_type(r, 1)->kind, VEC_VARCHAR);
+    assert_ptr_equal(next(r), &chunks.chunk);
+    assert_ptr_equal(next(r), &chunks.chunk);
+    assert_null(next(r));
+    assert_null(next(r));
+    assert_int_equal(chunks.asked, 3);
+    rows_close(r);
+    assert_int_equal(chunks.closed, 1);
+
+    chunks = (struct two_chunks){.fails = true};
+    r = rows_from(&source);
+    assert_non_null(next(r));
+    const struct vec_chunk *chunk = NULL;
+    assert_int_equal(rows_next(r, &chunk, &err), ERR_DATA);
+    assert_null(chunk);
+    rows_close(r);
+    assert_int_equal(chunks.closed, 1);
+}
+
 static void texts_are_quoted(void **state) {
     (void)state;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -793,6 +840,7 @@ int main(void) {
         cmocka_unit_test(copy_fails_with_a_reason),
         cmocka_unit_test(a_late_false_is_false_in_queries_copies_and_errors),
         cmocka_unit_test(texts_are_counted_in_as_they_pass),
+        cmocka_unit_test(rows_can_come_from_elsewhere),
         cmocka_unit_test(texts_are_quoted),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

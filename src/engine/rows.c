@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 struct rows {
-    struct session *session;
-    struct arena arena; // the statement, names, types, views
+    struct session *session;   // NULL: of a source
+    struct rows_source source; // whose names and types are in columns
+    struct arena arena;        // the statement, names, types, views
     struct str sql;
     duckdb_prepared_statement statement;
     duckdb_result result;
@@ -123,6 +124,18 @@ enum err_code session_query_text(struct session *s, const char *sql, struct str 
     return query(s, str_from(sql), &arg, ret, err);
 }
 
+struct rows *rows_from(const struct rows_source *s) {
+    struct rows *r = xcalloc(1, sizeof(*r));
+    r->source = *s;
+    r->arena = ARENA(SIZE_MAX);
+    r->columns = arena_array(&r->arena, s->column_count, sizeof(*r->columns));
+    r->view.column_count = s->column_count;
+    for (size_t i = 0; i < s->column_count; i++) {
+        r->columns[i] = (struct rows_column){s->names[i], s->types[i]};
+    }
+    return r;
+}
+
 size_t rows_column_count(const struct rows *r) {
     return r->view.column_count;
 }
@@ -152,6 +165,11 @@ enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk, stru
         *ret_chunk = NULL;
         return ERR_OK;
     }
+    if (!r->session) {
+        TRY(r->source.next(r->source.ctx, ret_chunk, err));
+        r->ended = *ret_chunk == NULL;
+        return ERR_OK;
+    }
     TRY(session_begin(r->session, err));
     const enum err_code code = fetch(r, err);
     session_end(r->session);
@@ -167,6 +185,9 @@ enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk, stru
 void rows_close(struct rows *r) {
     if (!r) {
         return;
+    }
+    if (!r->session) {
+        r->source.close(r->source.ctx);
     }
     duckdb_destroy_data_chunk(&r->chunk);
     duckdb_destroy_result(&r->result);

@@ -11,7 +11,7 @@
 
 #define SALT_BYTES 32
 #define CONTENT_VERSION 1
-#define SECRET_PREFIX "_catalog/secret/"
+#define SECRET_ENTITY STR("secret:")
 #define SECRET_ATTEMPTS 5
 #define LIST_PAGE 1000
 
@@ -93,12 +93,7 @@ struct named {
     UT_hash_handle hh;
 };
 
-static void note_named(const json_t *value, struct named **all, struct arena *a) {
-    const char *key;
-    const json_t *member;
-    size_t i;
-    const char *object =
-        json_string_value(json_object_get(json_object_get(value, "content"), "object"));
+static void note_object(const char *object, struct named **all, struct arena *a) {
     struct named *there = NULL;
     if (object != NULL) {
         HASH_FIND_STR(*all, object, there);
@@ -108,6 +103,17 @@ static void note_named(const json_t *value, struct named **all, struct arena *a)
         n->object = object;
         HASH_ADD_KEYPTR(hh, *all, n->object, strlen(n->object), n);
     }
+}
+
+static const char *object_of(const json_t *value) {
+    return json_string_value(json_object_get(value, "object"));
+}
+
+static void note_named(const json_t *value, struct named **all, struct arena *a) {
+    const char *key;
+    const json_t *member;
+    size_t i;
+    note_object(object_of(json_object_get(value, "content")), all, a);
     if (json_is_object(value)) {
         json_object_foreach((json_t *)(uintptr_t)value, key, member) {
             note_named(member, all, a);
@@ -115,6 +121,13 @@ static void note_named(const json_t *value, struct named **all, struct arena *a)
     }
     json_array_foreach(value, i, member) {
         note_named(member, all, a);
+    }
+}
+
+static void note_entity(const struct txlog_entry *e, struct named **all, struct arena *a) {
+    note_named(e->value, all, a);
+    if (str_starts(e->key, SECRET_ENTITY)) {
+        note_object(object_of(e->value), all, a);
     }
 }
 
@@ -144,9 +157,9 @@ struct unnamed {
 };
 
 // The listing is taken first: what is named by then is younger than the limit, or in the entities.
-static enum err_code find_unnamed(struct catalog *c, int64_t before_us, struct unnamed *u,
-                                  struct arena *a, struct err *err) {
-    struct store_page page = {.prefix = CATALOG_CONTENT_PREFIX, .max = LIST_PAGE};
+static enum err_code find_unnamed(struct catalog *c, struct str prefix, int64_t before_us,
+                                  struct unnamed *u, struct arena *a, struct err *err) {
+    struct store_page page = {.prefix = prefix, .max = LIST_PAGE};
     do {
         struct store_list list;
         struct txlog_entry *entries;
@@ -154,7 +167,7 @@ static enum err_code find_unnamed(struct catalog *c, int64_t before_us, struct u
         TRY(store_list(c->primary.store, &page, a, &list, err));
         txlog_list(c->log, STR(""), a, &entries, &count);
         for (size_t i = 0; i < count && list.count > 0; i++) {
-            note_named(entries[i].value, &u->named, a);
+            note_entity(&entries[i], &u->named, a);
         }
         for (size_t i = 0; i < list.count; i++) {
             struct named *there = NULL;
@@ -173,7 +186,11 @@ static enum err_code find_unnamed(struct catalog *c, int64_t before_us, struct u
 enum err_code catalog_content_unnamed(struct catalog *c, int64_t older_than_us, struct arena *a,
                                       struct str **ret, size_t *ret_count, struct err *err) {
     struct unnamed u = {0};
-    const enum err_code code = find_unnamed(c, clock_wall_us() - older_than_us, &u, a, err);
+    const int64_t before_us = clock_wall_us() - older_than_us;
+    enum err_code code = find_unnamed(c, CATALOG_CONTENT_PREFIX, before_us, &u, a, err);
+    if (code == ERR_OK) {
+        code = find_unnamed(c, CATALOG_SECRET_PREFIX, before_us, &u, a, err);
+    }
     HASH_CLEAR(hh, u.named);
     *ret = u.names;
     *ret_count = u.count;
@@ -209,53 +226,105 @@ static enum err_code secret_read(struct catalog *c, struct str object, struct ca
         return err_set(err, ERR_CORRUPT, STR_FMT " is damaged: it holds no secret",
                        STR_ARG(object));
     }
-    const size_t start = strlen(SECRET_PREFIX);
-    ret->id = str_slice(object, start, object.len - strlen(".json"));
+    ret->id = str_slice(object, CATALOG_SECRET_PREFIX.len, object.len - strlen(".json"));
     return ERR_OK;
 }
 
-static enum err_code secret_make(struct catalog *c, struct str name, struct arena *a,
-                                 struct err *err) {
-    uint8_t bytes[32];
-    const struct catalog_author who = {.actor = STR("tarn"), .action = STR("secret.create")};
-    const struct str key = arena_printf(a, "secret:" STR_FMT, STR_ARG(name));
-    const struct str object = arena_printf(a, SECRET_PREFIX STR_FMT ".json", STR_ARG(uuid_new(a)));
-    DEFER(json_decrefp) json_t *j = json_object();
+// A new value of a secret, made by whoever saw that version of its entity.
+struct secret_change {
+    struct str name;
+    struct str key; // of the entity
+    uint64_t expect;
+    const struct catalog_author *who;
+};
+
+static struct str secret_key(struct str name, struct arena *a) {
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(SECRET_ENTITY), STR_ARG(name));
+}
+
+static enum err_code secret_commit(struct catalog *c, const struct secret_change *s,
+                                   struct str object, struct err *err) {
     struct txn_outcome outcome;
-    random_bytes(bytes, sizeof(bytes));
-    json_object_set_new(j, "v", json_integer(CONTENT_VERSION));
-    json_object_set_new(j, "name", json_new_str(name));
-    json_object_set_new(j, "secret", json_new_str(hex_bytes(bytes, sizeof(bytes), a)));
-    TRY(store_put_new(c->primary.store, object, json_text(j, a), err));
     json_t *changes = json_array();
     json_t *value = json_object();
     json_object_set_new(value, "object", json_new_str(object));
     json_object_set_new(value, "created_us", json_integer(clock_wall_us()));
-    json_array_append_new(changes, catalog_change(key, 0, value));
-    const enum err_code code = catalog_commit(c, &who, key, changes, &outcome, err);
-    if (code != ERR_OK && code != ERR_UNKNOWN) {
-        struct err none = ERR_NONE;
-        (void)store_delete(c->primary.store, object, &none);
-    }
-    return code;
+    json_array_append_new(changes, catalog_change(s->key, s->expect, value));
+    return catalog_commit(c, s->who, s->key, changes, &outcome, err);
 }
 
-// Another may be making it at the same time: what the log says counts.
+static enum err_code secret_make(struct catalog *c, const struct secret_change *s, struct arena *a,
+                                 struct catalog_secret *ret, struct err *err) {
+    struct catalog_secret made = {.id = uuid_new(a)};
+    const struct str object =
+        arena_printf(a, STR_FMT STR_FMT ".json", STR_ARG(CATALOG_SECRET_PREFIX), STR_ARG(made.id));
+    DEFER(json_decrefp) json_t *j = json_object();
+    random_bytes(made.bytes, sizeof(made.bytes));
+    json_object_set_new(j, "v", json_integer(CONTENT_VERSION));
+    json_object_set_new(j, "name", json_new_str(s->name));
+    json_object_set_new(j, "secret", json_new_str(hex_bytes(made.bytes, sizeof(made.bytes), a)));
+    TRY(store_put_new(c->primary.store, object, json_text(j, a), err));
+    const enum err_code code = secret_commit(c, s, object, err);
+    if (code != ERR_OK && code != ERR_UNKNOWN) {
+        catalog_content_remove(c, &(struct catalog_content){.object = object});
+    }
+    TRY(code);
+    *ret = made;
+    return ERR_OK;
+}
+
+static enum err_code secret_busy(struct str name, struct err *err) {
+    return err_set(err, ERR_BUSY,
+                   "the secret \"" STR_FMT
+                   "\" is being changed by others again and again: try again",
+                   STR_ARG(name));
+}
+
+// The object that the entity names, or STR_NONE.
+static struct str secret_object(struct catalog *c, struct str key, struct arena *a,
+                                uint64_t *ret_version) {
+    struct str object = STR_NONE;
+    DEFER(json_decrefp) json_t *j = txlog_get(c->log, key, ret_version);
+    return j != NULL && json_get_str(j, "object", &object) ? arena_str(a, object) : STR_NONE;
+}
+
+// Another may be making it at the same time, or another value of it: what the log says counts.
 enum err_code catalog_secret_get(struct catalog *c, struct str name, struct arena *a,
                                  struct catalog_secret *ret, struct err *err) {
-    const struct str key = arena_printf(a, "secret:" STR_FMT, STR_ARG(name));
+    const struct catalog_author maker = {.actor = STR("tarn"), .action = STR("secret.create")};
+    struct secret_change s = {.name = name, .key = secret_key(name, a), .who = &maker};
+    struct str missing = STR_NONE;
     for (size_t i = 0; i < SECRET_ATTEMPTS; i++) {
         uint64_t version;
-        struct str object = STR_NONE;
-        DEFER(json_decrefp) json_t *j = txlog_get(c->log, key, &version);
-        if (j != NULL && json_get_str(j, "object", &object)) {
-            return secret_read(c, arena_str(a, object), ret, a, err);
+        const struct str object = secret_object(c, s.key, a, &version);
+        if (object.len > 0 && str_eq(object, missing)) {
+            return err_set(err, ERR_CORRUPT, STR_FMT " is missing", STR_ARG(object));
         }
-        const enum err_code code = secret_make(c, name, a, err);
-        if (code != ERR_OK && code != ERR_CONFLICT) {
+        const enum err_code code =
+            object.len > 0 ? secret_read(c, object, ret, a, err) : secret_make(c, &s, a, ret, err);
+        if (code == ERR_NOT_FOUND && object.len > 0) {
+            missing = object; // unless it was changed meanwhile, maybe by another process
+            TRY(txlog_refresh(c->log, 0, 0, err));
+        } else if (code != ERR_CONFLICT) {
             return code;
         }
     }
-    return err_set(err, ERR_BUSY, "the secret \"" STR_FMT "\" could not be made: try again",
-                   STR_ARG(name));
+    return secret_busy(name, err);
+}
+
+enum err_code catalog_secret_rotate(struct catalog *c, struct str name,
+                                    const struct catalog_author *who, struct arena *a,
+                                    struct catalog_secret *ret, struct err *err) {
+    struct secret_change s = {.name = name, .key = secret_key(name, a), .who = who};
+    for (size_t i = 0; i < SECRET_ATTEMPTS; i++) {
+        const struct str old = secret_object(c, s.key, a, &s.expect);
+        const enum err_code code = secret_make(c, &s, a, ret, err);
+        if (code == ERR_OK) {
+            catalog_content_remove(c, &(struct catalog_content){.object = old});
+        }
+        if (code != ERR_CONFLICT) {
+            return code;
+        }
+    }
+    return secret_busy(name, err);
 }

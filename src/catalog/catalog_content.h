@@ -16,6 +16,7 @@
 #include "catalog/catalog.h"
 
 #define CATALOG_CONTENT_PREFIX STR("_catalog/content/")
+#define CATALOG_SECRET_PREFIX STR("_catalog/secret/")
 
 // Writes a new object, durable when it returns. Nothing leads to it until an entity names it.
 MUST_CHECK enum err_code catalog_content_put(struct catalog *c, const json_t *body, struct arena *a,
@@ -26,7 +27,8 @@ MUST_CHECK enum err_code catalog_content_get(struct catalog *c, const struct cat
 // Removes the object, when no entity names it any more; an empty one is fine. A failure is left to
 // the sweep.
 void catalog_content_remove(struct catalog *c, const struct catalog_content *content);
-// Those that no entity names and that are older than that, by the log as it was read last.
+// Those that no entity names and that are older than that, by the log as it was read last; objects
+// of secrets (below) too.
 MUST_CHECK enum err_code catalog_content_unnamed(struct catalog *c, int64_t older_than_us,
                                                  struct arena *a, struct str **ret,
                                                  size_t *ret_count, struct err *err);
@@ -53,10 +55,12 @@ struct catalog_secret {
     uint8_t bytes[32];
     struct str id; // of this value of it: the object's uuid
 };
+// ERR_CORRUPT: its object is missing or damaged.
 MUST_CHECK enum err_code catalog_secret_get(struct catalog *c, struct str name, struct arena *a,
                                             struct catalog_secret *ret, struct err *err);
-// Gives it a new value, and removes the object of the old one: what was made with that cannot be
-// made again.
+// Gives it a new value, also when it has none yet, and removes the object of the old one: what was
+// made with that cannot be made again. The journal names neither. An object that could not be
+// removed is left to the sweep. Whoever holds the old value still has it.
 MUST_CHECK enum err_code catalog_secret_rotate(struct catalog *c, struct str name,
                                                const struct catalog_author *who, struct arena *a,
                                                struct catalog_secret *ret, struct err *err);

@@ -290,7 +290,10 @@ static void check_content(struct fsck *f) {
     for (size_t i = 0; i < count; i++) {
         struct upkeep_finding one = kind;
         one.object = names[i];
-        find(f, &one, "a content object that nothing leads to; it may hold values of people");
+        find(f, &one, "%s",
+             str_starts(names[i], CATALOG_SECRET_PREFIX)
+                 ? "a secret that nothing leads to; what was made with it could be made again"
+                 : "a content object that nothing leads to; it may hold values of people");
     }
     f->health.orphans += (int64_t)count;
 }

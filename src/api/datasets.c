@@ -1,6 +1,7 @@
 // Datasets: GET /catalog/datasets, and GET, DELETE and rename of one by name.
 
 #include "api/api.h"
+#include "catalog/catalog_view.h"
 
 #define PAGE 1000
 
@@ -166,6 +167,7 @@ enum err_code catalog_rename(struct call *c, struct err *err) {
     TRY(json_need_str(body, "to", &to, err));
     TRY(catalog_dataset_get(c->api->catalog, c->param, c->arena, &d, err));
     TRY(catalog_permit_rename(c->rights, &d, to, err));
+    TRY(catalog_permit_name(c->api->catalog, c->rights, to, err));
     TRY(catalog_dataset_rename(c->api->catalog, &d, to, &who, &version, err));
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(to));

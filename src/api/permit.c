@@ -1,6 +1,7 @@
 // Permissions: what a route takes, and the one place where it is asked for.
 
 #include "api/api.h"
+#include "catalog/catalog_view.h"
 
 // How each is written in the OpenAPI document, and the right on the dataset that it is.
 static const struct {
@@ -78,6 +79,7 @@ enum err_code api_permit_ingest(struct call *c, struct ingest_request *r, struct
     }
     *err = ERR_NONE;
     TRY(catalog_permit_create(c->rights, r->bucket, err));
+    TRY(catalog_permit_name(c->api->catalog, c->rights, r->dataset, err));
     if (!c->rights->admin) {
         r->mode = TABLE_CREATE; // what they do not know of is not replaced
     }

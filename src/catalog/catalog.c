@@ -10,7 +10,8 @@
 #include "base/threads.h"
 #include "catalog/catalog_int.h"
 
-enum { HEAD_MS = 1000 }; // how long a log cut short goes unseen
+enum { HEAD_MS = 1000 };           // how long a log cut short goes unseen
+enum { DEFINED_BYTES = 64 << 20 }; // of parsed views
 
 json_t *catalog_change(struct str entity, uint64_t expect, json_t *value) {
     json_t *change = json_object();
@@ -69,18 +70,23 @@ enum err_code catalog_note_refusals(struct catalog *c, const struct catalog_refu
     return txlog_note(c->log, t, count, err);
 }
 
+static void name_list_set(struct name_list *l, struct str name, bool there) {
+    if (there) {
+        name_list_add(l, name);
+    } else {
+        name_list_remove(l, name);
+    }
+}
+
 // Called by the log for each entity that it sets, with its lock held.
 static void catalog_changed(void *ctx, struct str key, uint64_t version, const json_t *value) {
     struct catalog *c = ctx;
     (void)version;
     LOCKED(&c->lock);
     if (str_starts(key, DATASET_PREFIX)) {
-        struct str name = str_slice(key, DATASET_PREFIX.len, key.len);
-        if (value != NULL) {
-            name_list_add(&c->datasets, name);
-        } else {
-            name_list_remove(&c->datasets, name);
-        }
+        name_list_set(&c->datasets, str_slice(key, DATASET_PREFIX.len, key.len), value != NULL);
+    } else if (str_starts(key, VIEW_PREFIX)) {
+        name_list_set(&c->views, str_slice(key, VIEW_PREFIX.len, key.len), value != NULL);
     } else if (str_starts(key, TOKEN_PREFIX)) {
         catalog_token_index(c, str_slice(key, TOKEN_PREFIX.len, key.len), value);
     } else if (str_starts(key, USE_PREFIX)) {
@@ -118,6 +124,7 @@ static struct catalog *catalog_new(struct store *s, struct str uri) {
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
     threads_cond_init(&c->close);
     c->uri = xstrdup(arena_cstr(&a, uri));
+    c->defined = cache_new(DEFINED_BYTES);
     c->primary =
         (struct catalog_bucket){.name = STR("primary"), .store = s, .uri = str_from(c->uri)};
     return c;
@@ -166,6 +173,8 @@ void catalog_close(struct catalog *c) {
     txlog_close(c->log);
     store_close(c->borrowed ? NULL : c->primary.store);
     name_list_release(&c->datasets);
+    name_list_release(&c->views);
+    cache_free(c->defined);
     catalog_token_index_release(c);
     catalog_use_index_release(c);
     catalog_idempotency_index_release(c);

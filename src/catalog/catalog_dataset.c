@@ -178,9 +178,17 @@ enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_datase
                                   uint64_t *ret_version, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     TRY(catalog_check_name(d->name, err));
+    if (d->version == 0 && catalog_view_has_name(c, d->name)) {
+        // Perhaps they may not know of it.
+        return err_set(err, ERR_EXISTS, "dataset \"" STR_FMT "\" was made by another meanwhile",
+                       STR_ARG(d->name));
+    }
     json_t *changes = json_array();
     json_array_append_new(changes,
                           catalog_change(dataset_key(d->name, &a), d->version, dataset_json(d)));
+    if (d->version == 0) {
+        catalog_view_must_not_exist(d->name, changes);
+    }
     for (size_t i = 0; i < json_array_size(extras); i++) {
         json_array_append(changes, json_array_get(extras, i));
     }
@@ -190,9 +198,8 @@ enum err_code catalog_dataset_put(struct catalog *c, const struct catalog_datase
     return ERR_OK;
 }
 
-// Is there a dataset of that name, whatever its case, that is not `but`? Its own spelling then.
-static bool name_is_taken(struct catalog *c, struct str name, struct str but, struct arena *a,
-                          struct str *ret) {
+bool catalog_dataset_is_taken(struct catalog *c, struct str name, struct str but, struct arena *a,
+                              struct str *ret) {
     LOCKED(&c->lock);
     for (size_t i = 0; i < c->datasets.count; i++) {
         struct str item = str_from(c->datasets.items[i]);
@@ -214,13 +221,21 @@ enum err_code catalog_dataset_rename(struct catalog *c, const struct catalog_dat
         return ERR_OK;
     }
     struct str there;
-    if (name_is_taken(c, to, d->name, &a, &there)) {
+    struct catalog_view view;
+    bool taken = catalog_dataset_is_taken(c, to, d->name, &a, &there);
+    if (!taken && catalog_view_find(c, to, &a, &view)) { // perhaps they may not know of it
+        there = view.name;
+        taken = true;
+    }
+    if (taken) {
         return err_set(err, ERR_EXISTS, "there is a dataset \"" STR_FMT "\" already",
                        STR_ARG(there));
     }
     json_t *changes = json_array();
     json_array_append_new(changes, catalog_change(dataset_key(d->name, &a), d->version, NULL));
     json_array_append_new(changes, catalog_change(dataset_key(to, &a), 0, dataset_json(d)));
+    catalog_view_must_not_exist(to, changes);
+    catalog_view_dataset_renamed(c, d, to, changes);
     catalog_suppression_dataset_renamed(c, d->name, to, changes);
     struct txn_outcome outcome;
     DEFER(json_decrefp) json_t *details = catalog_details(who);

@@ -3,10 +3,12 @@
 
 #include <pthread.h>
 
+#include "base/cache.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "catalog/catalog.h"
 #include "catalog/catalog_role.h"
+#include "catalog/catalog_view.h"
 
 // Sorted names, each allocated by itself.
 struct name_list {
@@ -35,9 +37,11 @@ struct catalog {
     struct catalog_bucket primary;
     struct txlog *log;
     char *uri;
-    bool borrowed;        // the store stays open
-    pthread_mutex_t lock; // guards all below; taken inside the log's lock, never around it
+    bool borrowed;         // the store stays open
+    struct cache *defined; // definitions of views, by content object
+    pthread_mutex_t lock;  // guards all below; taken inside the log's lock, never around it
     struct name_list datasets;
+    struct name_list views; // in lower case
     struct token_entry *tokens;
     size_t token_count, token_cap;
     struct token_use *uses;
@@ -51,6 +55,7 @@ struct catalog {
 };
 
 #define DATASET_PREFIX STR("dataset:")
+#define VIEW_PREFIX STR("view:")
 #define TOKEN_PREFIX STR("token:")
 #define USE_PREFIX STR("token-used:")
 #define ROLE_PREFIX STR("role:")
@@ -58,6 +63,9 @@ struct catalog {
 
 // The author's details, or none yet, to be added to: a new reference.
 json_t *catalog_details(const struct catalog_author *who);
+
+// The prefix, and behind it the name with A to Z in lower case.
+struct str catalog_folded_key(struct str prefix, struct str name, struct arena *a);
 
 // Position of name in the list, or where it belongs. True when it is there.
 bool name_list_find(const struct name_list *l, struct str name, size_t *ret);
@@ -68,6 +76,12 @@ void name_list_release(struct name_list *l);
 // The dataset of exactly that name.
 bool catalog_dataset_read(struct catalog *c, struct str name, struct arena *a,
                           struct catalog_dataset *ret);
+// A dataset that has the name, whatever its case, and is not `but`: its own spelling.
+bool catalog_dataset_is_taken(struct catalog *c, struct str name, struct str but, struct arena *a,
+                              struct str *ret);
+// Fills in the definition of a view that catalog_view_find gave. ERR_NOT_FOUND: it is gone.
+MUST_CHECK enum err_code catalog_view_define(struct catalog *c, struct catalog_view *v,
+                                             struct arena *a, struct err *err);
 // Edits that a hand makes between two names, at most `most`; more counts as most + 1.
 size_t catalog_name_distance(struct str x, struct str y, size_t most);
 

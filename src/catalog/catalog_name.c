@@ -11,26 +11,27 @@ static bool name_char_ok(unsigned char ch, bool first) {
 
 enum err_code catalog_check_name(struct str name, struct err *err) {
     if (name.len == 0) {
-        return err_set(err, ERR_INVALID, "the dataset's name is empty");
+        return err_set(err, ERR_INVALID, "the name of a dataset or view is empty");
     }
     if (name.len > 128) {
-        return err_set(err, ERR_INVALID, "a dataset's name has at most 128 bytes, this one %zu",
-                       name.len);
+        return err_set(err, ERR_INVALID,
+                       "a dataset's or view's name has at most 128 bytes, this one %zu", name.len);
     }
     if (!str_is_utf8(name)) {
-        return err_set(err, ERR_INVALID, "the dataset's name is not UTF-8");
+        return err_set(err, ERR_INVALID, "the name of a dataset or view is not UTF-8");
     }
     for (size_t i = 0; i < name.len; i++) {
         if (!name_char_ok((unsigned char)name.ptr[i], i == 0)) {
             return err_set(err, ERR_INVALID,
-                           "\"" STR_FMT "\" cannot be a dataset's name: letters, digits, '_' and "
-                           "'-' may stand in it, the first a letter or '_'",
+                           "\"" STR_FMT "\" cannot be a dataset's or view's name: letters, digits, "
+                           "'_' and '-' may stand in it, the first a letter or '_'",
                            STR_ARG(name));
         }
     }
     if (!str_is_plain(name)) {
-        return err_set(err, ERR_INVALID,
-                       "a dataset's name has no characters that cannot be seen, and no blanks");
+        return err_set(
+            err, ERR_INVALID,
+            "a dataset's or view's name has no characters that cannot be seen, and no blanks");
     }
     bool reserved = str_eq_nocase(name, STR("main")) ||
                     str_eq_nocase(str_slice(name, 0, 6), STR("system")) ||
@@ -42,6 +43,14 @@ enum err_code catalog_check_name(struct str name, struct err *err) {
                        STR_ARG(name));
     }
     return ERR_OK;
+}
+
+struct str catalog_folded_key(struct str prefix, struct str name, struct arena *a) {
+    char *key = arena_cstr(a, arena_printf(a, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(name)));
+    for (char *p = key + prefix.len; *p != '\0'; p++) {
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+    }
+    return str_from(key);
 }
 
 bool name_list_find(const struct name_list *l, struct str name, size_t *ret) {

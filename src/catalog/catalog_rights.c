@@ -150,71 +150,115 @@ enum err_code catalog_permit_rename(const struct catalog_rights *r, const struct
 
 #define NEAR_MAX 2 // edits between a name and one that is suggested
 
+// Who looks, and for what.
+struct look {
+    struct catalog *catalog;
+    const struct catalog_rights *rights;
+    bool datasets, views;
+    struct arena *arena;
+};
+
 // A name that the given one may stand for.
 struct guess {
     struct str name;
     size_t distance; // 0: differs in case only
+    bool is_view;
 };
 
-static struct guess *guess_names(struct catalog *c, struct str name, struct arena *a,
-                                 size_t *ret_count) {
-    struct guess *ret = NULL;
-    size_t count = 0;
-    size_t cap = 0;
-    LOCKED(&c->lock);
-    for (size_t i = 0; i < c->datasets.count; i++) {
-        const struct str item = str_from(c->datasets.items[i]);
+struct guesses {
+    struct guess *items;
+    size_t count, cap;
+};
+
+static void guess(const struct look *l, const struct name_list *names, struct str name,
+                  bool is_view, struct guesses *ret) {
+    for (size_t i = 0; i < names->count; i++) {
+        const struct str item = str_from(names->items[i]);
         const bool same = str_eq_nocase(item, name);
         const size_t distance = same ? 0 : MAX(catalog_name_distance(item, name, NEAR_MAX), 1);
         if (distance <= NEAR_MAX) {
-            ret = arena_grow(a, ret, &cap, count + 1, sizeof(*ret));
-            ret[count++] = (struct guess){arena_str(a, item), distance};
+            ret->items =
+                arena_grow(l->arena, ret->items, &ret->cap, ret->count + 1, sizeof(*ret->items));
+            ret->items[ret->count++] = (struct guess){arena_str(l->arena, item), distance, is_view};
         }
     }
-    *ret_count = count;
+}
+
+// Datasets first.
+static struct guesses guess_names(const struct look *l, struct str name) {
+    struct catalog *c = l->catalog;
+    struct guesses ret = {0};
+    const struct str folded = catalog_folded_key(STR(""), name, l->arena);
+    LOCKED(&c->lock);
+    if (l->datasets) {
+        guess(l, &c->datasets, name, false, &ret);
+    }
+    if (l->views) {
+        guess(l, &c->views, folded, true, &ret);
+    }
     return ret;
 }
 
 // The dataset of exactly that name, if they have any right on it.
-static bool read_visible(struct catalog *c, struct str name, const struct catalog_rights *r,
-                         struct arena *a, struct catalog_dataset *ret) {
+static bool read_dataset(const struct look *l, struct str name, struct catalog_table *ret) {
     struct catalog_dataset d;
-    if (!catalog_dataset_read(c, name, a, &d) || catalog_rights_on(r, d.name, d.bucket) == 0) {
+    if (!catalog_dataset_read(l->catalog, name, l->arena, &d) ||
+        catalog_rights_on(l->rights, d.name, d.bucket) == 0) {
         return false;
     }
-    *ret = d;
+    *ret = (struct catalog_table){.dataset = d};
     return true;
 }
 
+// The view of that name, whatever its case, if they may read it; without its definition.
+static bool read_view(const struct look *l, struct str name, struct catalog_table *ret) {
+    struct catalog_view v;
+    if (!catalog_view_find(l->catalog, name, l->arena, &v) ||
+        catalog_rights_on_view(l->rights, v.name) == 0) {
+        return false;
+    }
+    *ret = (struct catalog_table){.is_view = true, .view = v};
+    return true;
+}
+
+static bool read_guess(const struct look *l, const struct guess *g, struct catalog_table *ret) {
+    return g->is_view ? read_view(l, g->name, ret) : read_dataset(l, g->name, ret);
+}
+
+static enum err_code not_found(const struct look *l, struct str name, struct str near,
+                               struct err *err) {
+    const char *what = l->datasets ? "dataset" : "view";
+    if (near.len != 0) {
+        return err_set(err, ERR_NOT_FOUND, "no %s \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?",
+                       what, STR_ARG(name), STR_ARG(near));
+    }
+    return err_set(err, ERR_NOT_FOUND, "no %s \"" STR_FMT "\"", what, STR_ARG(name));
+}
+
 // The names that they may know of decide alone, so that the answer says nothing of any other.
-static enum err_code find_visible(struct catalog *c, struct str name,
-                                  const struct catalog_rights *r, struct arena *a,
-                                  struct catalog_dataset *ret, struct err *err) {
-    if (read_visible(c, name, r, a, ret)) {
+static enum err_code find_visible(const struct look *l, struct str name, struct catalog_table *ret,
+                                  struct err *err) {
+    struct catalog_table found;
+    if ((l->datasets && read_dataset(l, name, &found)) ||
+        (l->views && read_view(l, name, &found) && str_eq(found.view.name, name))) {
+        *ret = found;
         return ERR_OK;
     }
-    size_t count = 0;
-    const struct guess *guesses = guess_names(c, name, a, &count);
+    const struct guesses guesses = guess_names(l, name);
     struct str near = STR_NONE;
     size_t best = NEAR_MAX + 1;
     size_t same = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct guess *g = &guesses[i];
-        if ((g->distance == 0 || g->distance < best) && read_visible(c, g->name, r, a, ret)) {
+    for (size_t i = 0; i < guesses.count; i++) {
+        const struct guess *g = &guesses.items[i];
+        const bool wins = g->distance == 0 ? !g->is_view || same == 0 : g->distance < best;
+        if (wins && read_guess(l, g, &found)) {
             same += g->distance == 0 ? 1 : 0;
             best = g->distance;
-            near = g->name;
+            near = g->is_view ? found.view.name : found.dataset.name;
+            *ret = found;
         }
     }
-    if (same == 1 && read_visible(c, near, r, a, ret)) {
-        return ERR_OK;
-    }
-    if (near.len != 0) {
-        return err_set(err, ERR_NOT_FOUND,
-                       "no dataset \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?", STR_ARG(name),
-                       STR_ARG(near));
-    }
-    return err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(name));
+    return same == 1 ? ERR_OK : not_found(l, name, near, err);
 }
 
 static const char *deed(unsigned missing) {
@@ -227,16 +271,66 @@ static const char *deed(unsigned missing) {
     return (missing & CATALOG_TOMBSTONE) != 0 ? "tombstone rows of" : "erase rows of";
 }
 
+static enum err_code need_on(const struct catalog_wish *wish, const struct catalog_dataset *d,
+                             struct err *err) {
+    const unsigned missing = wish->need & ~catalog_rights_on(wish->rights, d->name, d->bucket);
+    if (missing != 0) {
+        return err_set(err, ERR_DENIED, "this token may not %s dataset \"" STR_FMT "\"",
+                       deed(missing), STR_ARG(d->name));
+    }
+    return ERR_OK;
+}
+
 enum err_code catalog_dataset_permit(struct catalog *c, struct str name,
                                      const struct catalog_wish *wish, struct arena *a,
                                      struct catalog_dataset *ret, struct err *err) {
-    struct catalog_dataset d;
-    TRY(find_visible(c, name, wish->rights, a, &d, err));
-    const unsigned missing = wish->need & ~catalog_rights_on(wish->rights, d.name, d.bucket);
-    if (missing != 0) {
-        return err_set(err, ERR_DENIED, "this token may not %s dataset \"" STR_FMT "\"",
-                       deed(missing), STR_ARG(d.name));
+    const struct look l = {.catalog = c, .rights = wish->rights, .datasets = true, .arena = a};
+    struct catalog_table found;
+    TRY(find_visible(&l, name, &found, err));
+    TRY(need_on(wish, &found.dataset, err));
+    *ret = found.dataset;
+    return ERR_OK;
+}
+
+// It may go while its definition is read.
+static enum err_code define(const struct look *l, struct str name, struct catalog_view *v,
+                            struct err *err) {
+    const enum err_code code = catalog_view_define(l->catalog, v, l->arena, err);
+    return code == ERR_NOT_FOUND ? not_found(l, name, STR_NONE, err) : code;
+}
+
+enum err_code catalog_table_permit(struct catalog *c, struct str name,
+                                   const struct catalog_wish *wish, struct arena *a,
+                                   struct catalog_table *ret, struct err *err) {
+    const struct look l = {
+        .catalog = c, .rights = wish->rights, .datasets = true, .views = true, .arena = a};
+    struct catalog_table found;
+    TRY(find_visible(&l, name, &found, err));
+    TRY(found.is_view ? define(&l, name, &found.view, err) : need_on(wish, &found.dataset, err));
+    *ret = found;
+    return ERR_OK;
+}
+
+enum err_code catalog_view_permit(struct catalog *c, struct str name,
+                                  const struct catalog_rights *r, struct arena *a,
+                                  struct catalog_view *ret, struct err *err) {
+    const struct look l = {.catalog = c, .rights = r, .views = true, .arena = a};
+    struct catalog_table found;
+    TRY(find_visible(&l, name, &found, err));
+    TRY(define(&l, name, &found.view, err));
+    *ret = found.view;
+    return ERR_OK;
+}
+
+enum err_code catalog_permit_name(struct catalog *c, const struct catalog_rights *r,
+                                  struct str name, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    const struct look l = {.catalog = c, .rights = r, .views = true, .arena = &a};
+    struct catalog_table found;
+    if (read_view(&l, name, &found)) {
+        return err_set(err, ERR_EXISTS,
+                       "there is a view \"" STR_FMT "\" already: a name is a dataset's or a view's",
+                       STR_ARG(found.view.name));
     }
-    *ret = d;
     return ERR_OK;
 }

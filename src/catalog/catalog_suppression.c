@@ -5,12 +5,7 @@
 #include "catalog/catalog_int.h"
 
 struct str catalog_suppression_key(struct str dataset, struct arena *a) {
-    const struct str prefix = STR("suppression:");
-    char *key = arena_cstr(a, arena_printf(a, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(dataset)));
-    for (char *p = key; *p != '\0'; p++) {
-        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
-    }
-    return str_from(key);
+    return catalog_folded_key(STR("suppression:"), dataset, a);
 }
 
 static struct str member(const json_t *j, const char *key) {

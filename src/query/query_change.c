@@ -5,6 +5,7 @@
 // number, so that an expression is evaluated once, whatever is then done with its value.
 
 #include "base/hash.h"
+#include "catalog/catalog_view.h"
 #include "query/query_int.h"
 #include "table/table_types.h"
 
@@ -518,6 +519,17 @@ static enum err_code create_once(struct change *c, const struct catalog_dataset 
     return ERR_OK;
 }
 
+static enum err_code permit_name(const struct change *c, struct str name, struct err *err) {
+    return catalog_permit_name(tables_catalog(c->query->service->tables), c->query->rights, name,
+                               err);
+}
+
+static enum err_code permit_make(const struct change *c, const struct guard_name *name,
+                                 struct err *err) {
+    TRY(catalog_permit_create(c->query->rights, STR_NONE, err));
+    return permit_name(c, name->text, err);
+}
+
 static enum err_code create(struct change *c, struct err *err) {
     struct catalog_dataset there = {0};
     struct err missing = ERR_NONE;
@@ -527,7 +539,7 @@ static enum err_code create(struct change *c, struct err *err) {
     const enum err_code found = find_target(c, &there, &missing);
     const bool exists = found == ERR_OK;
     if (found == ERR_NOT_FOUND) {
-        if (catalog_permit_create(c->query->rights, STR_NONE, err) != ERR_OK) {
+        if (permit_make(c, &c->guard->target, err) != ERR_OK) {
             return at(err, &c->guard->target);
         }
     } else if (!exists) {
@@ -577,7 +589,8 @@ static enum err_code rename_table(struct change *c, const struct catalog_dataset
     const struct catalog_author who = author(c);
     const struct guard_name *to = &c->guard->alters[0].column;
     uint64_t version;
-    if (catalog_permit_rename(c->query->rights, target, to->text, err) != ERR_OK) {
+    if (catalog_permit_rename(c->query->rights, target, to->text, err) != ERR_OK ||
+        permit_name(c, to->text, err) != ERR_OK) {
         return at(err, to);
     }
     if (catalog_dataset_rename(tables_catalog(c->query->service->tables), target, to->text, &who,

@@ -65,6 +65,9 @@ struct table_target {
 };
 // ERR_DATA for a name that this server's own statements use beside a dataset's columns.
 MUST_CHECK enum err_code table_check_column(struct str name, struct err *err);
+// ERR_EXISTS: what is created has the name of a dataset; or of a view, of which whoever creates it
+// may not know.
+MUST_CHECK enum err_code table_taken(struct str name, const char *by, struct err *err);
 // For a dataset that is new (base NULL) or replaced (reuses the ids of equal names and types).
 MUST_CHECK enum err_code table_target_new(const struct table_shape *shape,
                                           const struct ice_metadata *base,

@@ -177,11 +177,8 @@ enum err_code table_suppress_same_file(struct tables *t, const struct catalog_da
                  str_eq(d->source_lists, tag_of(json_object_get(entity, "lists"), &a)))) {
         return ERR_OK;
     }
-    return err_set(err, ERR_EXISTS,
-                   "there is a dataset \"" STR_FMT "\" already, made from %s "
-                   "(mode=append adds to it, mode=replace puts this in its place)",
-                   STR_ARG(d->name),
-                   same ? "this file when others of its rows were kept out" : "another file");
+    return table_taken(
+        d->name, same ? "this file when others of its rows were kept out" : "another file", err);
 }
 
 // Keys that are added

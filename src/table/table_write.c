@@ -1,6 +1,7 @@
 // Writing: describe the source, decide the schema, stage Parquet files, commit them.
 
 #include "base/threads.h"
+#include "catalog/catalog_view.h"
 #include "table/table_commit.h"
 #include "table/table_suppress.h"
 
@@ -86,6 +87,13 @@ struct found {
     bool unchanged;                  // the same file made it already
 };
 
+enum err_code table_taken(struct str name, const char *by, struct err *err) {
+    return err_set(err, ERR_EXISTS,
+                   "there is a dataset \"" STR_FMT "\" already, made from %s "
+                   "(mode=append adds to it, mode=replace puts this in its place)",
+                   STR_ARG(name), by);
+}
+
 // What there is now, or why this mode cannot go on.
 static enum err_code look_up(struct tables *t, const struct table_write *w, struct arena *a,
                              struct found *ret, struct err *err) {
@@ -95,6 +103,10 @@ static enum err_code look_up(struct tables *t, const struct table_write *w, stru
     if (code == ERR_NOT_FOUND) {
         if (w->mode == TABLE_APPEND) {
             return err_set(err, ERR_NOT_FOUND, "%s (mode=create makes it)", missing.msg);
+        }
+        struct catalog_view view;
+        if (catalog_view_find(t->catalog, w->dataset, a, &view)) {
+            return table_taken(view.name, "another file", err); // perhaps they may not know of it
         }
         *d = (struct catalog_dataset){.name = w->dataset};
         return ERR_OK;

@@ -210,6 +210,12 @@ static void copy_tables(const struct guard_walk *w, struct str sql, struct guard
     }
 }
 
+static enum err_code walk(struct guard_walk *w, struct ast *statement,
+                          const struct guard_expected *expected) {
+    TRY(guard_walk_statement(w, statement));
+    return expected ? expected->check(expected->ctx, w, ast_get(statement, "node")) : ERR_OK;
+}
+
 static enum err_code check(struct engine *parser, struct str sql,
                            const struct guard_expected *expected, struct guard_walk *w,
                            struct guard_statement *g) {
@@ -220,12 +226,9 @@ static enum err_code check(struct engine *parser, struct str sql,
         return explain_refusal(sql, w->err);
     }
     TRY(find_statement(tree, &statement, w->err));
-    if (guard_walk_statement(w, statement) != ERR_OK) {
+    if (walk(w, statement, expected) != ERR_OK) {
         w->err->position = client_position(sql, w->err->position);
         return w->err->code;
-    }
-    if (expected) {
-        TRY(expected->check(expected->ctx, w, ast_get(statement, "node")));
     }
     drop_schemas(w);
     TRY(write_tree(parser, tree, w->arena, &canonical, w->err));

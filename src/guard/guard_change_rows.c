@@ -55,25 +55,6 @@ static enum err_code refuse_form(struct guard_walk *w) {
     return guard_refuse(w, "an expression of this statement is more than an expression");
 }
 
-// Makes one row into several, or stands for several columns.
-static bool multiplies(const struct ast *n) {
-    return ast_is(n, "class", "STAR") || ast_is(n, "type", "OPERATOR_UNPACK") ||
-           (ast_is(n, "class", "FUNCTION") &&
-            guard_has_word_nocase("unnest unpivot_list generate_subscripts",
-                                  ast_text(n, "function_name")));
-}
-
-static bool has_multiplier(const struct ast *n) {
-    if (ast_is(n, "class", "SUBQUERY")) {
-        return has_multiplier(ast_get(n, "child"));
-    }
-    bool found = n != NULL && n->kind == AST_OBJECT && multiplies(n);
-    for (const struct ast *i = n != NULL ? n->items : NULL; i != NULL && !found; i = i->next) {
-        found = has_multiplier(i);
-    }
-    return found;
-}
-
 static bool is_target_star(const struct form *f, const struct ast *n) {
     return ast_is(n, "class", "STAR") && str_eq(ast_text(n, "relation_name"), f->alias) &&
            ast_empty(ast_get(n, "exclude_list")) && ast_empty(ast_get(n, "replace_list")) &&
@@ -89,7 +70,7 @@ static enum err_code check_list(const struct form *f, struct guard_walk *w,
     }
     const struct ast *n = list->items;
     for (size_t i = 0; i < f->values; i++, n = n->next) {
-        if (has_multiplier(n)) {
+        if (guard_has_multiplier(n)) {
             return guard_refuse(w,
                                 "column \"" STR_FMT "\" is set to one value for each row: "
                                 "*, COLUMNS() and unnest() make more than one",
@@ -143,7 +124,7 @@ static enum err_code check_form(void *ctx, struct guard_walk *w, const struct as
             return refuse_form(w);
         }
     }
-    if (has_multiplier(ast_get(query, "where_clause"))) {
+    if (guard_has_multiplier(ast_get(query, "where_clause"))) {
         return guard_refuse(w, "WHERE takes one condition: *, COLUMNS() and unnest() make more");
     }
     TRY(check_list(f, w, ast_get(query, "select_list")));

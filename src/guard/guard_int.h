@@ -103,6 +103,9 @@ MUST_CHECK enum err_code guard_walk_query(struct guard_walk *w, struct ast *n);
 MUST_CHECK enum err_code guard_walk_statement(struct guard_walk *w, struct ast *n);
 MUST_CHECK enum err_code guard_walk_recursive(struct guard_walk *w, struct ast *n);
 MUST_CHECK enum err_code guard_walk_cte(struct guard_walk *w, struct ast *value);
+// Is there something in the expression, outside its subqueries, that makes one row into several or
+// stands for several columns?
+bool guard_has_multiplier(const struct ast *n);
 
 // Walks the common table expressions of a query in their order; each is visible to those behind it
 // and to the query. The caller puts w->ctes back when the query ends.

@@ -425,3 +425,24 @@ enum err_code guard_walk_recursive(struct guard_walk *w, struct ast *n) {
 enum err_code guard_walk_cte(struct guard_walk *w, struct ast *value) {
     return guard_walk_fields(w, value, &cte);
 }
+
+// ---- Looking at what was walked
+
+// Makes one row into several, or stands for several columns.
+static bool multiplies(const struct ast *n) {
+    return ast_is(n, "class", "STAR") || ast_is(n, "type", "OPERATOR_UNPACK") ||
+           (ast_is(n, "class", "FUNCTION") &&
+            guard_has_word_nocase("unnest unpivot_list generate_subscripts",
+                                  ast_text(n, "function_name")));
+}
+
+bool guard_has_multiplier(const struct ast *n) {
+    if (ast_is(n, "class", "SUBQUERY")) {
+        return guard_has_multiplier(ast_get(n, "child"));
+    }
+    bool found = n != NULL && n->kind == AST_OBJECT && multiplies(n);
+    for (const struct ast *i = n != NULL ? n->items : NULL; i != NULL && !found; i = i->next) {
+        found = guard_has_multiplier(i);
+    }
+    return found;
+}

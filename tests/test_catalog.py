@@ -283,19 +283,19 @@ def test_the_journal_tells_who_did_what_to_what_and_why(t):
     t.ingest("told", "a\n2\n", mode="append")
     rename(t, "told", "retold", reason="typo")
     t.delete(PATH + "retold", params={"reason": "über\t\"quoted\" \\ 😀"})
-    entries = t.get("/journal?limit=4").json()["entries"]
+    entries = t.told()[:4]
     assert [(e["action"], e["target"], e["reason"]) for e in entries] == [
         ("dataset.drop", "dataset:retold", "über\t\"quoted\" \\ 😀"), ("dataset.rename", "dataset:retold", "typo"),
         ("dataset.append", "dataset:told", ""), ("dataset.create", "dataset:told", "monthly load")]
     assert {e["actor"] for e in entries} == {"admin"}
     seqs = [e["seq"] for e in entries]
-    assert seqs == list(range(seqs[0], seqs[0] - 4, -1)) and len({e["id"] for e in entries}) == 4
+    assert seqs == sorted(set(seqs), reverse=True) and len(seqs) == 4 and len({e["id"] for e in entries}) == 4
     assert all(e["time"].endswith("Z") for e in entries)
 
 
 def test_what_was_refused_is_not_done_in_the_journal(t):
     def newest():
-        return t.get("/journal?limit=1&outcome=done").json()["entries"][0]["seq"]
+        return t.told(outcome="done")[0]["seq"]
     t.ingest("calm", "a\n1\n")
     before = newest()
     t.upload("calm", "a\n2\n")

@@ -207,7 +207,7 @@ def test_ingest_passes_every_option(t):
     good(run(t, "ingest", "-", "-d", "options", "--bucket", "primary", "--format", "csv", "--header", "no", "--delimiter", ";",
              "--quote", "'", "--encoding", "latin-1", "--reason", "just so", stdin="'a;b';1\n"))
     assert t.sql("SELECT * FROM options", format="arrays") == [["a;b", 1]]
-    [entry] = [e for e in t.get("/journal").json()["entries"] if e["reason"] == "just so"]
+    [entry] = [e for e in t.told() if e["reason"] == "just so"]
     assert "options" in entry["target"]
 
 

@@ -335,7 +335,7 @@ def test_names_are_percent_decoded_once(t):
         assert raw.ask("GET", "/catalog/datasets/by-name/na%c3%afve_n%61me").status == 200
         problem(raw.ask("GET", "/catalog/datasets/by-name/na%25C3%25AFve_name"), 404, "not_found")
         problem(raw.ask("GET", "/catalog/datasets/by-name/naïve+name"), 404, "not_found")
-    assert t.get("/journal?limit=1").json()["entries"][0]["reason"] == "50% + more"
+    assert t.told()[0]["reason"] == "50% + more"
 
 
 @pytest.mark.parametrize("lines,path,status", [

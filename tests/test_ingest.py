@@ -421,7 +421,7 @@ def test_an_unknown_bucket_is_404_and_lists_those_that_exist(t, name):
 
 def test_the_reason_is_in_the_journal(t, name):
     t.ingest(name, CSV, reason="monthly load")
-    entries = t.get("/journal").json()["entries"]
+    entries = t.told()
     [entry] = [e for e in entries if e["target"].endswith(name) and e["reason"] == "monthly load"]
     assert entry["actor"] == "admin" and entry["action"] == "dataset.create"
 

@@ -60,7 +60,7 @@ def entries(server, **filters):
 
 
 def newest(server, **filters):
-    return server.get("/journal", params={"limit": 1, **filters}).json()["entries"][0]
+    return server.told(**filters)[0]
 
 
 def refused(server, count, **filters):
@@ -297,7 +297,7 @@ def test_what_was_refused_is_told_with_its_code(t):
          "dataset.columns", "dataset:fixed", None, "c"),
         (lambda: t.query("UPDATE fixed SET a = 'x' || a", reason="u"), "sql.update", "dataset:fixed", None, "u"),
         (lambda: t.query("DELETE FROM missing"), "sql.delete", "dataset:missing", "not_found", ""),
-        (lambda: t.query("MERGE INTO fixed"), "sql.write", "route:querySql", "statement_refused", ""),
+        (lambda: t.query("MERGE INTO fixed"), "sql.write", "server", "statement_refused", ""),
         (lambda: t.post("/query/compact", json={"dataset": "missing"}), "dataset.compact", "dataset:missing", "not_found", ""),
         (lambda: t.post("/query/compact", json={"dataset": "missing"}, headers={"Prefer": "respond-async"}),
          "dataset.compact", "dataset:missing", "not_found", ""),
@@ -312,21 +312,36 @@ def test_what_was_refused_is_told_with_its_code(t):
         answer = attempt()
         assert answer.status_code >= 400 or answer.status_code == 202, answer.text
         [e] = wait_until(lambda: [e for e in entries(t, outcome="refused", limit=1000) if e["id"] not in known])
-        assert (e["actor"], e["action"], e["reason"], e["changes"], e["details"]) == ("admin", action, reason, [], None), e
+        assert (e["actor"], e["action"], e["reason"], e["changes"]) == ("admin", action, reason, []), e
+        assert ("query_id" in e["details"]) if action.startswith("sql.") else (e["details"] is None), e
         assert target is None or e["target"] == target, e
         assert e["outcome"] == (code or answer.json()["code"]), e
     assert newest(t, outcome="done")["seq"] == before
 
 
-def test_reads_that_fail_are_not_told(t):
-    before = len(entries(t, outcome="refused", limit=1000))
+def reads_that_fail(t):
+    """What the journal tells of some."""
+    known = {e["id"] for e in entries(t, outcome="refused", limit=1000)}
     assert t.query("SELECT nonsense FROM").status_code == 422
     assert t.query("SELECT * FROM not_there").status_code == 404
     assert t.get(DATASETS + "not_there").status_code == 404
     assert t.post("/query/sql", data="{", headers={"Content-Type": "application/json"}).status_code == 400
     t.delete(DATASETS + "the_last_one")
-    wait_until(lambda: newest(t, outcome="refused")["target"] == "dataset:the_last_one")
-    assert len(entries(t, outcome="refused", limit=1000)) == before + 1
+    wait_until(lambda: [e for e in entries(t, outcome="refused", limit=1000) if e["target"] == "dataset:the_last_one" and e["id"] not in known])
+    t.stop()
+    again = Server(t.data)
+    try:
+        return sorted((e["action"], e["target"]) for e in entries(again, outcome="refused", limit=1000) if e["id"] not in known)
+    finally:
+        again.stop()
+
+
+def test_reads_that_fail_are_told_if_they_are_queries(serve):
+    assert reads_that_fail(serve()) == [("dataset.drop", "dataset:the_last_one"), ("query.sql", "dataset:not_there"), ("query.sql", "server")]
+
+
+def test_without_the_audit_reads_that_fail_are_not_told(serve):
+    assert reads_that_fail(serve("--audit-queries", "none")) == [("dataset.drop", "dataset:the_last_one")]
 
 
 def test_names_that_could_be_anything_are_not_told(t):
@@ -345,16 +360,19 @@ def requests_quote(text):
     return "".join(f"%{b:02X}" for b in text.encode())
 
 
-@pytest.fixture
-def with_reader(serve):
-    """A server with a token that may read a dataset, and with another dataset that is hidden from it."""
-    server = serve()
+def with_reader_of(server):
     server.ingest("seen", "a\n1\n")
     server.ingest("hidden", "a\n1\n")
     server.request("PUT", "/auth/roles/reader", json={"grants": [{"object": "dataset:seen", "rights": ["read_raw"]}]})
     made = server.post("/auth/tokens", json={"principal": "reader", "roles": ["reader"]}).json()
     server.reader = {"Authorization": f"Bearer {made['token']}"}
     return server
+
+
+@pytest.fixture
+def with_reader(serve):
+    """A server with a token that may read a dataset, and with another dataset that is hidden from it."""
+    return with_reader_of(serve())
 
 
 def token(middle):
@@ -387,8 +405,15 @@ def test_looking_for_what_is_hidden_is_told_as_looking_for_what_is_not_there(wit
     found = refused(s, 6, actor="reader")
     assert sorted((e["action"], e["target"], e["outcome"]) for e in found) == sorted(
         (action, f"dataset:{raw}{name}", "not_found") for name in ("hidden", "absent")
-        for action, raw in (("read", ""), ("read", "__raw__"), ("dataset.compact", "")))
+        for action, raw in (("read", ""), ("query.sql", "__raw__"), ("dataset.compact", "")))
     assert entries(s, outcome="refused", actor="admin") == []
+
+
+def test_without_the_audit_a_query_for_what_is_hidden_is_told_as_a_read(serve):
+    s = with_reader_of(serve("--audit-queries", "none"))
+    assert s.query("SELECT * FROM hidden", headers=s.reader).status_code == 404
+    [e] = refused(s, 1, actor="reader")
+    assert (e["action"], e["target"], e["outcome"], e["details"]) == ("read", "dataset:hidden", "not_found", None)
 
 
 def test_a_flood_of_refusals_is_noted_so_often_and_then_counted(with_reader):

@@ -166,10 +166,10 @@ def test_a_start_says_what_it_loads_and_a_second_start_loads_nothing(reader):
     lines = reader.server.log
     for name in ("flights", "candidates", "placements", "clients", "movies", "birdstrikes", "species", "zipcodes"):
         assert name in lines
-    journal = reader.server.get("/journal").json()["entries"]
+    journal = reader.server.told()
     again = Server(reader.folder / "tarn-data", "--demo", "--demo-data", os.path.abspath(DATA))
     try:
         assert len(again.get("/catalog/datasets?limit=1000").json()["datasets"]) >= 8
-        assert len(again.get("/journal").json()["entries"]) == len(journal)
+        assert len(again.told()) == len(journal)
     finally:
         again.stop()

@@ -68,11 +68,11 @@ def test_the_journal_tells_who_what_and_why(t):
     write(t, "ALTER TABLE why ADD COLUMN b INT", reason="wider")
     write(t, "DELETE FROM why")
     write(t, "DROP TABLE why", reason="done with")
-    entries = [e for e in t.get("/journal?limit=1000").json()["entries"] if e["target"] == "dataset:why"]
+    entries = [e for e in t.get("/journal?limit=1000").json()["entries"] if e["target"] == "dataset:why" and e["changes"]]
     assert [(e["action"], e["reason"] or "", e["actor"]) for e in reversed(entries)] == [
         ("sql.create", "made", "admin"), ("sql.insert", "more", "admin"), ("sql.update", "in the address", "admin"),
         ("sql.alter", "wider", "admin"), ("sql.delete", "", "admin"), ("sql.drop", "done with", "admin")]
-    assert rows(t, "SELECT action FROM system.journal WHERE target = 'dataset:why' ORDER BY seq DESC LIMIT 1") == [("sql.drop",)]
+    assert rows(t, "SELECT action FROM system.journal WHERE target = 'dataset:why' AND action LIKE 'sql.%' ORDER BY seq DESC LIMIT 1") == [("sql.drop",)]
 
 
 def test_an_older_version_keeps_the_rows_of_its_time(t):
@@ -126,7 +126,7 @@ def test_a_statement_sent_twice_under_one_key_is_done_once(t):
 def test_hostile_statements_are_refused_and_do_nothing(t):
     write(t, "CREATE OR REPLACE TABLE t AS SELECT 1 AS a, 2 AS b, 3 AS id")
     write(t, "CREATE OR REPLACE TABLE u AS SELECT 1 AS a, 2 AS b, 3 AS id")
-    seq = t.get("/journal?limit=1&outcome=done").json()["entries"][0]["seq"]
+    seq = t.told(outcome="done")[0]["seq"]
     passed = []
     count = 0
     for line in CORPUS.read_text().splitlines():
@@ -136,7 +136,7 @@ def test_hostile_statements_are_refused_and_do_nothing(t):
             if answer.status_code != 422 or answer.json()["code"] not in ("statement_refused", "sql_error"):
                 passed.append((line, answer.text))
     assert count > 250 and not passed, passed[:5]
-    assert t.get("/journal?limit=1&outcome=done").json()["entries"][0]["seq"] == seq
+    assert t.told(outcome="done")[0]["seq"] == seq
     assert rows(t, "FROM t") == rows(t, "FROM u") == [(1, 2, 3)]
 
 

@@ -624,7 +624,7 @@ def test_a_refused_attempt_leaves_no_key_in_the_journal(tarn):
             (path, {"reason": why, "raeson": "x"}, body), (path + "/undo", {"reason": why}, body),
             (path + "/undo", {}, {"row_key_values": ["P-00005"], "reason": why})):
         refused(tarn.post(at, json=json_body, params=params), 400)
-    notes = wait_until(lambda: (found := ok(tarn.get("/journal?outcome=refused"))["entries"]) and len(found) >= 8 and found)
+    notes = wait_until(lambda: (found := tarn.told(outcome="refused")) and len(found) >= 8 and found)
     assert {(n["action"], n["target"], n["outcome"]) for n in notes} == {
         ("dataset.tombstone", "dataset:people", "invalid_argument"),
         ("dataset.tombstone_undo", "dataset:people", "invalid_argument")}

@@ -18,6 +18,7 @@
 #include "ingest/ingest.h"
 #include "jobs/jobs.h"
 #include "query/query.h"
+#include "query/query_audit.h"
 #include "table/table.h"
 #include "upkeep/upkeep.h"
 
@@ -30,6 +31,7 @@ struct api {
     struct hot *hot;
     struct ingest *ingest;
     struct queries *queries;
+    struct audit *audit;
     struct jobs *jobs;
     struct upkeep *upkeep;
     struct erase *erase;
@@ -59,7 +61,8 @@ struct call {
     struct catalog_token token;          // who asks; its principal is empty on public routes
     const struct catalog_rights *rights; // what they may; nothing on public routes
     bool permitted;                      // api_permit was asked
-    void *state;                         // the handler's own
+    bool audited; // the query's own note in the journal tells what has become of it
+    void *state;  // the handler's own
     void (*release)(struct call *c);
 };
 

@@ -24,7 +24,7 @@ enum {
 struct note {
     struct note *next;
     struct arena texts;
-    struct catalog_refusal refusal;
+    struct catalog_note refusal;
     json_t *details; // owned; NULL: none
 };
 
@@ -84,7 +84,7 @@ static void queue_add(struct refusals *r, const struct refusal *what, json_t *de
     struct note *n = xcalloc(1, sizeof(*n));
     n->texts = ARENA(TEXT_MAX);
     n->details = details;
-    n->refusal = (struct catalog_refusal){
+    n->refusal = (struct catalog_note){
         .who = {.actor = arena_str(&n->texts, cut(what->actor, CATALOG_REASON_MAX)),
                 .action = arena_str(&n->texts, what->action),
                 .reason = arena_str(&n->texts, cut(what->reason, CATALOG_REASON_MAX)),
@@ -186,13 +186,13 @@ static struct window *window_use(struct refusals *r, struct windows *all, struct
 
 static void write_notes(struct refusals *r, struct note *list, size_t count) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-    struct catalog_refusal *refusals = arena_array(&a, count, sizeof(*refusals));
+    struct catalog_note *refusals = arena_array(&a, count, sizeof(*refusals));
     struct err err = ERR_NONE;
     size_t i = 0;
     for (const struct note *n = list; n != NULL; n = n->next) {
         refusals[i++] = n->refusal;
     }
-    if (catalog_note_refusals(r->catalog, refusals, count, &err) == ERR_OK) {
+    if (catalog_note_all(r->catalog, refusals, count, NULL, &err) == ERR_OK) {
         counter_add(COUNTER_refusals_noted, (int64_t)count);
     } else {
         counter_add(COUNTER_refusals_dropped, (int64_t)count);

@@ -26,9 +26,7 @@ static bool may_be_told(struct str target, struct str name) {
     if (str_is(target, "role:")) {
         return catalog_role_check_name(name, &err) == ERR_OK;
     }
-    const struct str bare =
-        str_starts(name, STR("__raw__")) ? str_slice(name, strlen("__raw__"), name.len) : name;
-    return str_is(name, "*") || catalog_check_name(bare, &err) == ERR_OK;
+    return str_is(name, "*") || catalog_check_name(name, &err) == ERR_OK;
 }
 
 static struct str target_of(const struct call *c) {
@@ -37,10 +35,10 @@ static struct str target_of(const struct call *c) {
     if (r->target == NULL && c->about.len == 0) {
         return arena_printf(c->arena, "route:%s", r->id);
     }
-    struct str target = r->target != NULL ? str_from(r->target) : STR("dataset:");
-    if (str_starts(name, STR("system."))) { // the query layer's word for its own tables
-        return name;
+    if (r->target == NULL || str_is(str_from(r->target), "dataset:")) {
+        return catalog_target(name, c->arena);
     }
+    const struct str target = str_from(r->target);
     return arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(target),
                         STR_ARG(may_be_told(target, name) ? name : STR("?")));
 }
@@ -59,7 +57,7 @@ static bool is_look(const struct call *c, enum err_code why) {
 }
 
 bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret) {
-    if (c->token.principal.len == 0 || (c->action.len == 0 && !is_look(c, why))) {
+    if (c->audited || c->token.principal.len == 0 || (c->action.len == 0 && !is_look(c, why))) {
         return false;
     }
     *ret = (struct refusal){.actor = c->token.principal,

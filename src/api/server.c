@@ -97,6 +97,16 @@ static void open_erase(struct api *api, struct str spool, struct str cache) {
     api->erase = erase_new(&o);
 }
 
+static enum err_code open_queries(struct api *api, struct err *err) {
+    struct audit_options o;
+    TRY(audit_options_of(api->config, &o, err));
+    o.catalog = api->catalog;
+    api->audit = audit_new(&o);
+    const struct queries_parts q = {
+        .tables = api->tables, .hot = api->hot, .engine = api->engine, .audit = api->audit};
+    return queries_open(api->config, &q, &api->queries, err);
+}
+
 static enum err_code open_parts(struct api *api, struct arena *a, struct err *err) {
     const struct config *c = api->config;
     struct tables_options t = {.target_bytes = c->ingest_target_file,
@@ -107,8 +117,7 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
     open_hot(api);
-    const struct queries_parts q = {.tables = api->tables, .hot = api->hot, .engine = api->engine};
-    TRY(queries_open(c, &q, &api->queries, err));
+    TRY(open_queries(api, err));
     const struct upkeep_options u = {.cache =
                                          arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data)),
                                      .memory_bytes = c->upkeep_memory,
@@ -132,6 +141,7 @@ static void close_parts(struct api *api) {
     erase_free(api->erase);
     upkeep_free(api->upkeep);
     queries_close(api->queries);
+    audit_close(api->audit);
     hot_close(api->hot);
     ingest_close(api->ingest);
     tables_free(api->tables);

@@ -180,7 +180,7 @@ static enum err_code choose_format(struct call *c, enum encode_format *ret, bool
 
 static void answer_end(struct answer *an, const struct err *outcome) {
     if (an->query != NULL) {
-        query_end(an->query, an->rows, outcome);
+        query_end(an->query, an->rows, an->bytes, outcome);
         an->query = NULL;
     }
 }
@@ -408,6 +408,8 @@ enum err_code query_sql(struct call *c, struct err *err) {
                               .sql = r.sql,
                               .principal = c->token.principal,
                               .rights = c->rights,
+                              .roles = c->token.roles,
+                              .role_count = c->token.role_count,
                               .reason = r.reason,
                               .attempt = &attempt};
     (void)http_header(c->http, "Idempotency-Key", &q.idempotency_key);
@@ -416,6 +418,7 @@ enum err_code query_sql(struct call *c, struct err *err) {
     http_on_cancel(c->http, request_cancel, an);
     enum err_code code = query_start(c->api->queries, &q, c->arena, &an->query, err);
     c->action = attempt.action;
+    c->audited = attempt.audited;
     api_about(c, attempt.target);
     TRY(code);
     describe_columns(an);

@@ -41,6 +41,11 @@
     X(query, rows_max, count, "10000", 1, 1000000000, "Rows of an answer unless more are asked.")  \
     X(query, sql_max, size, "256K", 64, 4194304, "Bytes of a statement.")                          \
     X(query, log_sql, flag, "false", 0, 1, "Write the SQL text into the log.")                     \
+    X(audit, queries, text, "all", 0, 0,                                                           \
+      "Queries that the journal tells: all, restricted or none.")                                  \
+    X(audit, sql, text, "hash", 0, 0, "Their text in it: hash, keep or drop.")                     \
+    X(audit, sql_days, count, "30", 1, 36500, "Days that a text is kept.")                         \
+    X(audit, strict, flag, "false", 0, 1, "No answer before the journal tells of the query.")      \
     X(hot, bytes, size, "0", 0, 1099511627776000, "Hot cache; 0: half of the engine's memory.")    \
     X(hot, bytes_max, size, "16G", 0, 1099511627776000, "What that half is at most.")              \
     X(hot, asks, count, "3", 0, 1000000, "Queries soon after each other that load a dataset.")     \

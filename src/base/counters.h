@@ -21,6 +21,8 @@
     X(refusals_noted, counter, "Refused attempts written to the journal.")                         \
     X(refusals_summed, counter, "Refused attempts that were only counted there.")                  \
     X(refusals_dropped, counter, "Refused attempts that the journal does not know of.")            \
+    X(audit_noted, counter, "Queries written to the journal.")                                     \
+    X(audit_lost, counter, "Queries that the journal could not be told of.")                       \
     X(store_gets, counter, "Objects or ranges read.")                                              \
     X(store_puts, counter, "Objects written.")                                                     \
     X(store_lists, counter, "Listings.")                                                           \

@@ -50,12 +50,12 @@ enum err_code catalog_note_done(struct catalog *c, const struct catalog_author *
 
 enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
                                    struct str target, enum err_code why, struct err *err) {
-    const struct catalog_refusal one = {.who = *who, .target = target, .why = why};
-    return catalog_note_refusals(c, &one, 1, err);
+    const struct catalog_note one = {.who = *who, .target = target, .why = why};
+    return catalog_note_all(c, &one, 1, NULL, err);
 }
 
-enum err_code catalog_note_refusals(struct catalog *c, const struct catalog_refusal *list,
-                                    size_t count, struct err *err) {
+enum err_code catalog_note_all(struct catalog *c, const struct catalog_note *list, size_t count,
+                               enum err_code *ret_codes, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct txn *t = arena_array(&a, count, sizeof(*t));
     for (size_t i = 0; i < count; i++) {
@@ -64,10 +64,12 @@ enum err_code catalog_note_refusals(struct catalog *c, const struct catalog_refu
                             .action = who->action,
                             .reason = str_slice(who->reason, 0, CATALOG_REASON_MAX),
                             .target = list[i].target,
-                            .outcome = str_from(err_text(list[i].why)),
-                            .details = who->details};
+                            .outcome =
+                                list[i].why != ERR_OK ? str_from(err_text(list[i].why)) : STR_NONE,
+                            .details = who->details,
+                            .changes = list[i].changes};
     }
-    return txlog_note(c->log, t, count, err);
+    return txlog_note(c->log, t, count, ret_codes, err);
 }
 
 static void name_list_set(struct name_list *l, struct str name, bool there) {

@@ -111,15 +111,20 @@ MUST_CHECK enum err_code catalog_note_done(struct catalog *c, const struct catal
 MUST_CHECK enum err_code catalog_note_refused(struct catalog *c, const struct catalog_author *who,
                                               struct str target, enum err_code why,
                                               struct err *err);
-// The same for many, in few records.
-struct catalog_refusal {
-    struct catalog_author who;
+// The same for many that do not depend on each other, done or refused, in few records. Those that
+// can be noted are; ret_codes has what became of each (NULL: not wanted), and the failure is that
+// of the first that could not.
+struct catalog_note {
+    struct catalog_author who; // a reason that is too long is cut
     struct str target;
-    enum err_code why;
+    enum err_code why;     // it was refused; ERR_OK: it was done
+    const json_t *changes; // of what was done (array of catalog_change); NULL: none
 };
-MUST_CHECK enum err_code catalog_note_refusals(struct catalog *c,
-                                               const struct catalog_refusal *list, size_t count,
-                                               struct err *err);
+MUST_CHECK enum err_code catalog_note_all(struct catalog *c, const struct catalog_note *list,
+                                          size_t count, enum err_code *ret_codes, struct err *err);
+// The name of a dataset or of a table of the server's own, as somebody has asked for it, as a
+// target that the journal may hold: what could be no name, or looks like a token, becomes "?".
+struct str catalog_target(struct str name, struct arena *a);
 
 // May a dataset or view bear this name? 1 to 128 bytes of letters (any script, UTF-8), digits, '_'
 // and '-', beginning with a letter or '_'; not "main", "system...", "__raw__...". ERR_INVALID says

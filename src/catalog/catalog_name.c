@@ -4,6 +4,8 @@
 
 #include "catalog/catalog_int.h"
 
+#define TOKEN_START STR("tarn_")
+
 static bool name_char_ok(unsigned char ch, bool first) {
     bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' || ch >= 0x80;
     return letter || (!first && ((ch >= '0' && ch <= '9') || ch == '-'));
@@ -51,6 +53,23 @@ struct str catalog_folded_key(struct str prefix, struct str name, struct arena *
         *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
     }
     return str_from(key);
+}
+
+static struct str without(struct str name, struct str prefix) {
+    return str_starts(name, prefix) ? str_slice(name, prefix.len, name.len) : name;
+}
+
+struct str catalog_target(struct str name, struct arena *a) {
+    const struct str own = STR("system.");
+    const bool is_own = str_starts(name, own);
+    const struct str bare = is_own ? without(name, own) : without(name, STR("__raw__"));
+    struct err err = ERR_NONE;
+    const bool lawful = str_is(name, "*") || catalog_check_name(bare, &err) == ERR_OK;
+    const bool told = lawful && str_find(name, TOKEN_START) < 0;
+    if (is_own) {
+        return told ? arena_str(a, name) : STR("system.?");
+    }
+    return arena_printf(a, "dataset:" STR_FMT, STR_ARG(told ? name : STR("?")));
 }
 
 bool name_list_find(const struct name_list *l, struct str name, size_t *ret) {

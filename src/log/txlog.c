@@ -200,8 +200,8 @@ static enum err_code prepare(const struct txn *t, struct arena *a, struct txlog_
     return txlog_transaction_check(ret->tree, err);
 }
 
-// They stand in the queue one behind the other, so that they come into few records. The failure is
-// that of the first that has failed.
+// They stand in the queue one behind the other, so that they come into few records; but for those
+// that are done already, since they have failed. The failure is that of the first that has.
 static enum err_code enqueue_and_wait(struct txlog *l, struct txlog_waiter *w, size_t count,
                                       struct err *err) {
     enum err_code code = ERR_OK;
@@ -210,8 +210,10 @@ static enum err_code enqueue_and_wait(struct txlog *l, struct txlog_waiter *w, s
         return err_set(err, ERR_BUSY, "the catalog log is being closed");
     }
     for (size_t i = 0; i < count; i++) {
-        *l->queue_end = &w[i];
-        l->queue_end = &w[i].next;
+        if (!w[i].is_done) {
+            *l->queue_end = &w[i];
+            l->queue_end = &w[i].next;
+        }
     }
     CHECK(pthread_cond_signal(&l->wake) == 0);
     for (size_t i = 0; i < count; i++) {
@@ -242,24 +244,28 @@ enum err_code txlog_commit(struct txlog *l, const struct txn *t, struct arena *a
     return ERR_OK;
 }
 
-enum err_code txlog_note(struct txlog *l, const struct txn *list, size_t count, struct err *err) {
+enum err_code txlog_note(struct txlog *l, const struct txn *list, size_t count,
+                         enum err_code *ret_codes, struct err *err) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     CHECK(held == NULL);
     if (!l->has_threads) {
+        for (size_t i = 0; i < count && ret_codes != NULL; i++) {
+            ret_codes[i] = ERR_DENIED;
+        }
         return err_set(err, ERR_DENIED, "the catalog log was opened for reading only");
     }
     struct txlog_waiter *w = arena_array(&a, count, sizeof *w);
     for (size_t i = 0; i < count; i++) {
-        CHECK(list[i].changes == NULL);
         w[i].err = ERR_NONE;
-        TRY(prepare(&list[i], &a, &w[i], err));
-    }
-    for (size_t i = 0; i < count; i++) {
+        w[i].is_done = prepare(&list[i], &a, &w[i], &w[i].err) != ERR_OK;
         threads_cond_init(&w[i].done);
     }
     const enum err_code code = enqueue_and_wait(l, w, count, err);
     for (size_t i = 0; i < count; i++) {
         CHECK(pthread_cond_destroy(&w[i].done) == 0);
+        if (ret_codes != NULL) {
+            ret_codes[i] = w[i].is_done ? w[i].err.code : code;
+        }
     }
     return code;
 }

@@ -76,10 +76,11 @@ void txlog_closep(struct txlog **l);
 // past 4 MiB. ERR_BUSY: the log cannot be read at the moment. ERR_DENIED: it is read-only.
 MUST_CHECK enum err_code txlog_commit(struct txlog *l, const struct txn *t, struct arena *a,
                                       struct txn_outcome *ret, struct err *err);
-// The same for several that change nothing, in as few records as may be. Those that can be noted
-// are, whatever becomes of the others; a failure is that of the first that could not.
+// The same for several that do not depend on each other, in as few records as may be. Those that
+// can be written are, whatever becomes of the others; a failure is that of the first that could
+// not. ret_codes has what became of each; NULL: not wanted.
 MUST_CHECK enum err_code txlog_note(struct txlog *l, const struct txn *list, size_t count,
-                                    struct err *err);
+                                    enum err_code *ret_codes, struct err *err);
 // Replays what others have written; with seq > 0 waits for that record, at most timeout_ms
 // (ERR_TIMEOUT).
 MUST_CHECK enum err_code txlog_refresh(struct txlog *l, uint64_t seq, int64_t timeout_ms,

@@ -831,7 +831,7 @@ static void notes_that_come_together_share_a_record(void **state) {
                                 .target = STR("test"),
                                 .outcome = STR("not_found")};
     }
-    assert_int_equal(txlog_note(l, notes, ARRAY_LEN(notes), &err), ERR_OK);
+    assert_int_equal(txlog_note(l, notes, ARRAY_LEN(notes), NULL, &err), ERR_OK);
     assert_int_equal(txlog_seq(l), 1);
     struct walked w = {0};
     struct txlog_walker walker = {.fn = note_walked, .ctx = &w};

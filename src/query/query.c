@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "query/query_audit.h"
 #include "query/query_int.h"
 
 #define GUARDED_BYTES (16 << 20)
@@ -21,6 +22,7 @@ enum err_code queries_open(const struct config *c, const struct queries_parts *p
     s->tables = parts->tables;
     s->hot = parts->hot;
     s->engine = parts->engine;
+    s->audit = parts->audit;
     s->parser = p;
     s->guarded = cache_new(GUARDED_BYTES);
     s->running_max = (size_t)c->query_running_max;
@@ -138,6 +140,61 @@ enum err_code query_permit(const struct query *q, struct str name, unsigned need
                                   err);
 }
 
+// The query, as far as it has come, as the audit is told of it. What is too long to be a statement
+// is not looked at, nor told.
+static struct audit_entry audit_entry_of(const struct query *q) {
+    return (struct audit_entry){.action = STR("query.sql"),
+                                .query_id = q->id,
+                                .principal = q->principal,
+                                .reason = q->reason,
+                                .sql = q->sql.len <= q->service->sql_max ? q->sql : STR_NONE,
+                                .roles = q->roles,
+                                .role_count = q->role_count,
+                                .snapshots = q->snapshots,
+                                .snapshot_count = q->snapshot_count,
+                                .restricted = q->restricted,
+                                .duration_us = query_elapsed_us(q)};
+}
+
+// Before anything of the statement runs.
+static enum err_code audit_begin(struct query *q, struct err *err) {
+    if (!audit_is_strict(q->service->audit)) {
+        return ERR_OK;
+    }
+    struct audit_entry e = audit_entry_of(q);
+    e.action = STR("query.begin");
+    e.durable = true;
+    const enum err_code code = audit_add(q->service->audit, &e, err);
+    q->unheard = code != ERR_OK;
+    return code;
+}
+
+// One that writes and has failed is told under the name of what it tried; what one has done, the
+// change itself tells besides.
+static enum err_code audit_failure(const struct query *q, const struct err *outcome,
+                                   struct err *err) {
+    struct audit_entry e = audit_entry_of(q);
+    e.outcome = outcome->code;
+    e.durable = !q->unheard;
+    if (q->attempt.action.len > 0) {
+        e.action = q->attempt.action;
+    }
+    if (q->attempt.target.len > 0) {
+        e.target = catalog_target(q->attempt.target, q->arena);
+    }
+    return audit_add(q->service->audit, &e, err);
+}
+
+static void audit_end(const struct query *q, int64_t rows, int64_t bytes,
+                      const struct err *outcome) {
+    struct audit_entry e = audit_entry_of(q);
+    struct err none = ERR_NONE;
+    e.rows = rows;
+    e.bytes = bytes;
+    e.outcome = outcome != NULL ? outcome->code : ERR_OK;
+    (void)audit_add(q->service->audit, &e, &none);
+}
+
 static enum err_code session_ask(struct query *q, struct str sql, struct err *err) {
     const enum err_code code = session_query(q->session, sql, &q->rows, err);
     if (code != ERR_OK) {
@@ -156,6 +213,7 @@ static enum err_code read_start(struct query *q, struct err *err) {
     q->timing.wait_us = lap(&since);
     TRY(query_bind(q, g, NULL, &bound, err));
     q->timing.plan_us = lap(&since);
+    TRY(audit_begin(q, err));
     TRY(session_take(q, err));
     TRY(session_ask(q, bound.sql, err));
     q->timing.start_us = lap(&since);
@@ -187,6 +245,7 @@ static enum err_code change_start(struct query *q, struct err *err) {
     q->timing.guard_us = lap(&since);
     TRY(place_take(q, err));
     q->timing.wait_us = lap(&since);
+    TRY(audit_begin(q, err));
     TRY(session_take(q, err));
     TRY(query_change_run(q, c, err));
     TRY(answer_change(q, err));
@@ -201,6 +260,8 @@ static struct query *query_new(struct queries *s, const struct query_request *r,
     q->id = r->id;
     q->principal = r->principal;
     q->rights = r->rights;
+    q->roles = r->roles;
+    q->role_count = r->role_count;
     q->reason = r->reason;
     q->idempotency_key = r->idempotency_key;
     q->sql = r->sql;
@@ -208,6 +269,7 @@ static struct query *query_new(struct queries *s, const struct query_request *r,
     q->wall_us = clock_wall_us();
     q->timeout_us = s->timeout_us;
     CHECK(r->rights != NULL);
+    q->restricted = !r->rights->admin; // until it is known to read raw rows
     if (r->rights->limits.time_ms > 0 && r->rights->limits.time_ms < s->timeout_us / 1000) {
         q->timeout_us = r->rights->limits.time_ms * 1000;
     }
@@ -232,25 +294,11 @@ static enum err_code number_permit(const struct query *q, struct err *err) {
     return ERR_OK;
 }
 
-enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
-                          struct query **ret, struct err *err) {
-    struct query *q = query_new(s, r, a);
-    {
-        LOCKED(&s->lock);
-        TRY(number_permit(q, err));
-        DL_APPEND(s->all, q);
-    }
-    const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
-    q->attempt.action = writes ? STR("sql.write") : STR_NONE;
-    enum err_code code = writes ? change_start(q, err) : read_start(q, err);
-    if (code != ERR_OK && r->attempt != NULL) {
-        *r->attempt = q->attempt;
-    }
-    if (code != ERR_OK) {
-        query_end(q, 0, err);
-        return code;
-    }
-    *ret = q;
+static enum err_code query_admit(struct query *q, struct err *err) {
+    LOCKED(&q->service->lock);
+    TRY(number_permit(q, err));
+    DL_APPEND(q->service->all, q);
+    q->admitted = true;
     return ERR_OK;
 }
 
@@ -319,10 +367,7 @@ static void outcome_log(const struct query *q, int64_t rows, const struct err *o
              (long long)(query_elapsed_us(q) / 1000), (long long)rows, q->files, q->pruned);
 }
 
-void query_end(struct query *q, int64_t rows, const struct err *outcome) {
-    if (q == NULL) {
-        return;
-    }
+static void query_leave(struct query *q, int64_t rows, const struct err *outcome) {
     struct queries *s = q->service;
     struct session *session = NULL;
     outcome_count(outcome, rows);
@@ -338,6 +383,38 @@ void query_end(struct query *q, int64_t rows, const struct err *outcome) {
         pthread_cond_broadcast(&s->change);
     }
     session_close(session);
+}
+
+void query_end(struct query *q, int64_t rows, int64_t bytes, const struct err *outcome) {
+    if (q != NULL) {
+        query_leave(q, rows, outcome);
+        audit_end(q, rows, bytes, outcome);
+    }
+}
+
+enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
+                          struct query **ret, struct err *err) {
+    struct query *q = query_new(s, r, a);
+    const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
+    q->attempt.action = writes ? STR("sql.write") : STR_NONE;
+    enum err_code code = query_admit(q, err);
+    if (code == ERR_OK) {
+        code = writes ? change_start(q, err) : read_start(q, err);
+    }
+    q->attempt.audited = audit_wants(s->audit, q->restricted);
+    if (code == ERR_OK) {
+        *ret = q;
+        return ERR_OK;
+    }
+    if (r->attempt != NULL) {
+        *r->attempt = q->attempt;
+    }
+    const struct err outcome = *err;
+    if (q->admitted) {
+        query_leave(q, 0, &outcome);
+    }
+    TRY(audit_failure(q, &outcome, err));
+    return code;
 }
 
 static bool is_of(const struct query *q, struct str principal) {

@@ -24,14 +24,16 @@
 #include "table/table.h"
 #include "table/table_alter.h"
 
+struct audit; // query_audit.h
 struct queries;
 struct query;
 
-// What the service stands on; borrowed. hot may be NULL.
+// What the service stands on; borrowed. hot and audit may be NULL.
 struct queries_parts {
     struct tables *tables;
     struct hot *hot;
     struct engine *engine;
+    struct audit *audit; // is told of every query that was asked for
 };
 MUST_CHECK enum err_code queries_open(const struct config *c, const struct queries_parts *p,
                                       struct queries **ret, struct err *err);
@@ -48,6 +50,8 @@ struct query_request {
     // What they may do, and the limits of time and number; borrowed for as long as the query lives.
     // A dataset on which they have no right is answered like one that is not there.
     const struct catalog_rights *rights;
+    const struct str *roles; // of the principal, for the journal
+    size_t role_count;
     struct str reason; // why, for the journal; may be empty
     // INSERT, UPDATE and DELETE: of two requests with one key the second is answered as the first
     // was, see catalog_idempotency. Empty: none.
@@ -57,6 +61,7 @@ struct query_request {
 
 // What a statement that fails was about, as far as it was understood: for the journal.
 struct query_attempt {
+    bool audited;      // the journal is told already
     struct str action; // "sql.update"; "sql.write": it begins as one that writes; empty: it reads
     struct str target; // name of the dataset, "__raw__NAME" or "system.NAME"; empty: not known
 };
@@ -90,8 +95,9 @@ struct query_timing {
     int64_t guard_us, plan_us, wait_us, start_us;
 };
 struct query_timing query_timing(const struct query *q);
-// outcome NULL: it went well. Counts, logs, gives the place back.
-void query_end(struct query *q, int64_t rows, const struct err *outcome); // takes NULL
+// Rows and bytes that were answered. outcome NULL: it went well. Counts, logs, gives the place
+// back, and tells the journal. Takes NULL.
+void query_end(struct query *q, int64_t rows, int64_t bytes, const struct err *outcome);
 
 // Changes the columns of a dataset, with the right to write it.
 MUST_CHECK enum err_code query_alter(struct queries *q, const struct query_request *r,

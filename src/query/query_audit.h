@@ -1,35 +1,47 @@
 // Audit: every query, answered, failed or refused, in the journal.
 //
 // An entry becomes a transaction without changes (action "query.sql", or "query.preview"), outcome
-// and details with it: principal and roles, views with their versions, snapshots, rows, bytes,
-// duration, the code of the refusal. Entries that come within a second go into one record. A
-// thread writes them; whoever finds the queue full waits for it, so none is lost. With `strict` the
-// caller waits until its own is durable.
+// and details with it: roles, views with their versions, snapshots, rows, bytes, duration. Entries
+// that come within a second go into one record. A thread writes them. While the log refuses to be
+// written it tries again, and whoever finds the queue full waits some seconds for room. Only what
+// finds none then, or what cannot be written before the end, is lost: counted in /metrics, and
+// logged once. An entry whose outcome the log cannot tell (ERR_UNKNOWN) is written again, and may
+// stand there twice, with the same query_id.
+//
+// With `strict` no answer goes out before the journal tells of its query: an entry "query.begin" is
+// durable before the statement runs, and "query.sql" with what became of it follows; what fails is
+// answered when the journal has it. If it cannot have it, the query fails.
 //
 // What the text of a statement says may be values of people, so the log never holds it. By setting
-// it is kept in a content object that the entity "queries:<id>" names (for sql_days, then removed;
-// an erasure takes the texts out that quote a subject), or noted as an HMAC under a secret of the
-// catalog (equal texts can be told to be equal), or dropped.
+// it is
+// * noted as an HMAC under a secret of the catalog (details.sql_hash): equal texts can be told to
+// be
+//   equal, until an erasure gives the secret another value;
+// * kept in a content object that the entity "queries:<id>" names (details.sql_ref), for sql_days;
+//   an erasure takes the texts out that quote a subject;
+// * or dropped.
 //
 // Threads: any.
 #pragma once
 
-#include "base/err.h"
-#include "base/str.h"
+#include "base/json.h"
 #include "catalog/catalog.h"
-
-struct audit;
+#include "catalog/catalog_content.h"
+#include "query/query.h"
 
 enum audit_which { AUDIT_ALL, AUDIT_RESTRICTED, AUDIT_NONE };
 enum audit_sql { AUDIT_SQL_HASH, AUDIT_SQL_KEEP, AUDIT_SQL_DROP };
 
 struct audit_options {
-    struct catalog *catalog;
+    struct catalog *catalog; // borrowed
     enum audit_which which;
     enum audit_sql sql;
     int64_t sql_days;
     bool strict;
 };
+// From the settings; ERR_INVALID says which one is none.
+MUST_CHECK enum err_code audit_options_of(const struct config *c, struct audit_options *ret,
+                                          struct err *err);
 struct audit *audit_new(const struct audit_options *o);
 void audit_close(struct audit *a); // writes what waits; takes NULL
 
@@ -37,27 +49,26 @@ struct audit_view {
     struct str name;
     int64_t number;
 };
-struct audit_snapshot {
-    struct str dataset;
-    int64_t snapshot_id;
-};
 struct audit_entry {
     struct str action; // "query.sql"
-    struct str query_id, principal, sql;
+    struct str query_id, principal, reason;
+    struct str sql; // empty: not told
     const struct str *roles;
     size_t role_count;
     const struct audit_view *views;
     size_t view_count;
-    const struct audit_snapshot *snapshots;
+    const struct query_snapshot *snapshots;
     size_t snapshot_count;
-    bool restricted; // ran in a worker
+    bool restricted; // ran in a worker, or would have
     int64_t rows, bytes, duration_us;
-    struct str outcome; // empty: done; else an error's code
-    struct str target;  // what was refused, as far as it is known: "dataset:NAME"; may be empty
+    enum err_code outcome;
+    struct str target; // empty: the first view or dataset, else "server"
+    // With `strict`: wait until it is durable. ERR_BUSY: it is not, and the answer must not be
+    // given.
+    bool durable;
 };
-// Texts are copied. An error: strict, and it could not be made durable: the answer must not be
-// given.
+// Are queries of this kind told? a NULL: none is.
+bool audit_wants(const struct audit *a, bool restricted);
+bool audit_is_strict(const struct audit *a);
+// Texts are copied. Without `durable` it does not fail.
 MUST_CHECK enum err_code audit_add(struct audit *a, const struct audit_entry *e, struct err *err);
-// Removes the kept texts that are older than sql_days; and those for which `quotes` is true.
-MUST_CHECK enum err_code audit_forget(struct audit *a, bool (*quotes)(void *ctx, struct str sql),
-                                      void *ctx, int64_t *ret_texts, struct err *err);

@@ -96,7 +96,7 @@ static enum err_code ask_as(const struct catalog_rights *rights, const char *sql
     if (code == ERR_OK) {
         note(q, ret);
         code = take_rows(q, ret);
-        query_end(q, 0, code == ERR_OK ? NULL : &err);
+        query_end(q, 0, 0, code == ERR_OK ? NULL : &err);
     }
     return code;
 }

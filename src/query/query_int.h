@@ -16,6 +16,11 @@ struct query {
     struct arena *arena;
     struct str id, principal, sql, reason, idempotency_key;
     const struct catalog_rights *rights;
+    const struct str *roles;
+    size_t role_count;
+    bool admitted;           // it is in the service's list
+    bool unheard;            // the audit could not be told of its beginning
+    bool restricted;         // it runs in a worker, or would if it could run
     enum query_state state;  // under the service's lock
     bool cancelled;          // under the service's lock
     struct session *session; // set under the service's lock; NULL until it runs
@@ -36,6 +41,7 @@ struct queries {
     struct engine *engine;
     struct engine *parser; // an engine that can open nothing, for clients' text
     struct cache *guarded; // checked statements by text
+    struct audit *audit;   // NULL: none
     size_t running_max, waiting_max, sql_max;
     int64_t wait_timeout_us, timeout_us;
     bool log_sql;

@@ -71,7 +71,7 @@ static enum err_code start(struct asked *ret, const char *id, const char *sql) {
 }
 
 static void finish(struct asked *q, const struct err *outcome) {
-    query_end(q->query, 0, outcome);
+    query_end(q->query, 0, 0, outcome);
     arena_release(&q->arena);
 }
 

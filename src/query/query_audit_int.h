@@ -1,0 +1,55 @@
+// What the files of the audit share.
+#pragma once
+
+#include <pthread.h>
+
+#include "base/hash.h"
+#include "base/threads.h"
+#include "query/query_audit.h"
+
+// One that waits to be written. Its texts stand behind it, in one piece of memory.
+struct audit_item {
+    struct audit_item *next;
+    struct str principal, action, target, reason, query_id, sql;
+    enum err_code outcome;
+    json_t *details; // owned
+    int64_t added_us;
+    size_t bytes;
+    struct audit_wait *wait; // who waits until it is durable; under the lock
+};
+struct audit_wait {
+    struct audit_item *item;
+    bool done;
+    enum err_code code;
+};
+
+struct audit {
+    struct audit_options options;
+
+    pthread_mutex_t lock;            // guards all below
+    pthread_cond_t wake;             // the thread: there is something to do
+    pthread_cond_t change;           // the others: something was written, or there is room
+    struct audit_item *first, *last; // that nobody writes yet
+    size_t count, bytes;             // of all that are not written yet
+    bool hurry, stopping;
+    bool lost;          // since the last time that something could be written
+    struct err trouble; // why it could not be written
+    int64_t retry_us;   // not before; 0: all is well
+    int64_t pause_us;
+    pthread_t writer;
+};
+
+// Takes copies. details are those of the entry, but for the text.
+struct audit_item *audit_item_new(const struct audit_entry *e);
+void audit_item_free(struct audit_item *i);
+
+// A list of items on their way into the log. Those that are in it, or can never be, are freed with
+// their codes told to `done`; those that may be written later stay in the list.
+struct audit_batch {
+    struct audit_item *first;
+    size_t count;
+};
+MUST_CHECK enum err_code audit_batch_write(struct audit *a, struct audit_batch *b,
+                                           void (*done)(struct audit *a, struct audit_item *i,
+                                                        enum err_code code),
+                                           struct err *err);

@@ -1,0 +1,169 @@
+// From entries of the audit to transactions of the log.
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "query/query_audit_int.h"
+
+enum {
+    LISTED_MAX = 1000, // names in details
+    HASH_HEX = 32,
+};
+#define SECRET STR("audit-sql")
+
+// ---- Items
+
+static struct str copy(char **at, struct str s) {
+    char *to = *at;
+    if (s.len > 0) {
+        memcpy(to, s.ptr, s.len);
+    }
+    *at += s.len;
+    return (struct str){to, s.len};
+}
+
+// The text of a target is made of two.
+static void target_parts(const struct audit_entry *e, struct str ret[2]) {
+    ret[0] = STR_NONE;
+    ret[1] = e->target;
+    if (e->target.len > 0) {
+        return;
+    }
+    if (e->view_count > 0) {
+        ret[0] = STR("view:");
+        ret[1] = e->views[0].name;
+    } else if (e->snapshot_count > 0) {
+        ret[0] = STR("dataset:");
+        ret[1] = e->snapshots[0].dataset;
+    } else {
+        ret[1] = STR("server");
+    }
+}
+
+static json_t *names_json(const struct str *names, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < MIN(count, (size_t)LISTED_MAX); i++) {
+        json_array_append_new(list, json_new_str(names[i]));
+    }
+    return list;
+}
+
+static json_t *views_json(const struct audit_entry *e) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < MIN(e->view_count, (size_t)LISTED_MAX); i++) {
+        json_array_append_new(list, json_pack("{s:o,s:I}", "name", json_new_str(e->views[i].name),
+                                              "version", (json_int_t)e->views[i].number));
+    }
+    return list;
+}
+
+static json_t *snapshots_json(const struct audit_entry *e) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    json_t *all = json_object();
+    for (size_t i = 0; i < MIN(e->snapshot_count, (size_t)LISTED_MAX); i++) {
+        json_object_set_new(all, arena_cstr(&a, e->snapshots[i].dataset),
+                            json_integer(e->snapshots[i].snapshot_id));
+    }
+    return all;
+}
+
+// Microseconds are told as milliseconds with three digits behind the point.
+static json_t *details_json(const struct audit_entry *e) {
+    json_t *j = json_object();
+    json_object_set_new(j, "query_id", json_new_str(e->query_id));
+    json_object_set_new(j, "roles", names_json(e->roles, e->role_count));
+    json_object_set_new(j, "views", views_json(e));
+    json_object_set_new(j, "snapshots", snapshots_json(e));
+    json_object_set_new(j, "rows", json_integer(e->rows));
+    json_object_set_new(j, "bytes", json_integer(e->bytes));
+    json_object_set_new(j, "ms", json_real((double)e->duration_us / 1000.0));
+    json_object_set_new(j, "restricted", json_boolean(e->restricted));
+    return j;
+}
+
+struct audit_item *audit_item_new(const struct audit_entry *e) {
+    struct str target[2];
+    target_parts(e, target);
+    const size_t bytes = sizeof(struct audit_item) + e->principal.len + e->action.len +
+                         target[0].len + target[1].len + e->reason.len + e->query_id.len +
+                         e->sql.len;
+    struct audit_item *i = xcalloc(1, bytes);
+    char *at = (char *)(i + 1);
+    i->principal = copy(&at, e->principal);
+    i->action = copy(&at, e->action);
+    i->target = copy(&at, target[0]);
+    i->target.len += copy(&at, target[1]).len;
+    i->reason = copy(&at, e->reason);
+    i->query_id = copy(&at, e->query_id);
+    i->sql = copy(&at, e->sql);
+    i->outcome = e->outcome;
+    i->details = details_json(e);
+    i->added_us = clock_mono_us();
+    i->bytes = bytes;
+    return i;
+}
+
+void audit_item_free(struct audit_item *i) {
+    json_decref(i->details);
+    free(i);
+}
+
+// ---- Batches
+
+// The secret may get another value at any time (an erasure), so it is asked for each time.
+static enum err_code add_hashes(struct audit *a, const struct audit_batch *b, struct err *err) {
+    DEFER(arena_release) struct arena arena = ARENA(1 << 20);
+    struct catalog_secret secret;
+    TRY(catalog_secret_get(a->options.catalog, SECRET, &arena, &secret, err));
+    DEFER(hmac_freep)
+    struct hmac *h = hmac_new((struct str){(const char *)secret.bytes, sizeof(secret.bytes)});
+    for (struct audit_item *i = b->first; i != NULL; i = i->next) {
+        if (i->sql.len > 0) {
+            const struct str hex = hex_sha256(hmac_of(h, i->sql), &arena);
+            json_object_set_new(i->details, "sql_hash", json_new_str(str_slice(hex, 0, HASH_HEX)));
+        }
+    }
+    return ERR_OK;
+}
+
+static bool may_come_later(enum err_code code) {
+    return code != ERR_OK && code != ERR_INVALID && code != ERR_TOO_LARGE;
+}
+
+enum err_code audit_batch_write(struct audit *a, struct audit_batch *b,
+                                void (*done)(struct audit *a, struct audit_item *i,
+                                             enum err_code code),
+                                struct err *err) {
+    DEFER(arena_release) struct arena arena = ARENA(SIZE_MAX);
+    struct catalog_note *notes = arena_array(&arena, b->count, sizeof(*notes));
+    enum err_code *codes = arena_array(&arena, b->count, sizeof(*codes));
+    size_t n = 0;
+    if (a->options.sql == AUDIT_SQL_HASH) {
+        TRY(add_hashes(a, b, err));
+    }
+    for (const struct audit_item *i = b->first; i != NULL; i = i->next) {
+        notes[n++] = (struct catalog_note){.who = {.actor = i->principal,
+                                                   .action = i->action,
+                                                   .reason = i->reason,
+                                                   .details = i->details},
+                                           .target = i->target,
+                                           .why = i->outcome};
+    }
+    const enum err_code code = catalog_note_all(a->options.catalog, notes, n, codes, err);
+    struct audit_item *all = b->first;
+    struct audit_item **left = &b->first;
+    b->count = 0;
+    for (size_t k = 0; k < n; k++) {
+        struct audit_item *i = all;
+        all = all->next;
+        if (may_come_later(codes[k])) {
+            *left = i;
+            left = &i->next;
+            b->count++;
+        } else {
+            done(a, i, codes[k]);
+        }
+    }
+    *left = NULL;
+    return code;
+}

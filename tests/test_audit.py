@@ -1,0 +1,149 @@
+"""The audit: every query in the journal, with who asked and what it read, and its text as it was configured."""
+
+import os
+
+import pytest
+from conftest import Server, wait_until
+
+
+def audits(server, count=1, **filters):
+    """The audit's entries that fit, oldest first, once there are so many: they are written a moment after the answer."""
+    def look():
+        found = server.get("/journal", params={"limit": 1000, **filters}).json()["entries"]
+        found = [e for e in found if "query_id" in (e["details"] or {})]
+        return list(reversed(found)) if len(found) >= count else None
+    return wait_until(look)
+
+
+def audit_of(server, query_id):
+    return wait_until(lambda: [e for e in audits(server, 0, action="query.sql") if e["details"]["query_id"] == query_id])[0]
+
+
+@pytest.fixture(scope="module")
+def t(tarn_module):
+    tarn_module.ingest("seen", "id,name\n1,ann\n2,bob\n")
+    tarn_module.ingest("hidden", "id\n1\n")
+    tarn_module.request("PUT", "/auth/roles/reader", json={"grants": [{"object": "dataset:seen", "rights": ["read_raw"]}]})
+    made = tarn_module.post("/auth/tokens", json={"principal": "ada", "roles": ["reader"]}).json()
+    tarn_module.reader = {"Authorization": f"Bearer {made['token']}"}
+    return tarn_module
+
+
+def test_a_query_is_told_with_who_asked_and_what_it_read(t):
+    answer = t.query("SELECT * FROM seen", headers=t.reader, reason="monthly look")
+    assert answer.status_code == 200
+    e = audit_of(t, answer.json()["query_id"])
+    assert e["actor"] == "ada"
+    assert (e["action"], e["target"], e["outcome"], e["reason"], e["changes"]) == ("query.sql", "dataset:seen", "done", "monthly look", [])
+    d = e["details"]
+    assert d["roles"] == ["reader"] and d["snapshots"] == answer.json()["snapshots"] and d["rows"] == 2 and d["views"] == []
+    assert 0 < d["bytes"] < len(answer.content) and d["ms"] > 0
+
+
+@pytest.mark.parametrize("sql, action, target, outcome", [
+    ("SELECT * FROM hidden", "query.sql", "dataset:hidden", "not_found"),
+    ("SELECT * FROM absent", "query.sql", "dataset:absent", "not_found"),
+    ("SELECT * FROM read_csv('/etc/passwd')", "query.sql", "server", "statement_refused"),
+    ("SELECT nonsense FROM", "query.sql", "server", "sql_error"),
+    ("SELECT name::INT FROM seen", "query.sql", "dataset:seen", "sql_error"),
+    ("SELECT * FROM \"tarn_secret\"", "query.sql", "dataset:?", "not_found"),
+    ("SELECT * FROM \"Max Mustermann, Berlin\"", "query.sql", "dataset:?", "not_found"),
+    ("DELETE FROM seen", "sql.delete", "dataset:seen", "permission_denied"),
+    ("MERGE INTO seen", "sql.write", "server", "statement_refused"),
+])
+def test_what_fails_is_told_once_and_with_its_code(t, sql, action, target, outcome):
+    known = {e["id"] for e in t.get("/journal?outcome=refused&limit=1000").json()["entries"]}
+    answer = t.query(sql, headers=t.reader)
+    assert answer.json()["code"] == outcome
+    t.query("SELECT 1", headers=t.reader)  # comes after it
+    [e] = wait_until(lambda: [e for e in t.get("/journal?outcome=refused&limit=1000").json()["entries"] if e["id"] not in known])
+    assert (e["actor"], e["action"], e["target"], e["outcome"]) == ("ada", action, target, outcome)
+    assert e["details"]["roles"] == ["reader"] and e["details"]["rows"] == 0
+
+
+def test_a_write_is_told_as_a_query_and_as_what_it_did(t):
+    answer = t.query("UPDATE seen SET name = 'x' WHERE id = 2", reason="a correction")
+    assert answer.status_code == 200, answer.text
+    e = audit_of(t, answer.json()["query_id"])
+    assert (e["action"], e["outcome"], e["reason"], e["changes"]) == ("query.sql", "done", "a correction", [])
+    [change] = [e for e in t.told(action="sql.update") if e["reason"] == "a correction"]
+    assert change["changes"] and "query_id" not in change["details"]
+
+
+def test_a_streamed_answer_is_told_with_all_of_its_rows(t):
+    answer = t.query("SELECT range AS i FROM range(100000)", accept="text/csv")
+    assert answer.status_code == 200
+    e = audit_of(t, answer.headers["X-Tarn-Query"])
+    assert e["details"]["rows"] == 100000 and e["details"]["bytes"] > 500000 and e["target"] == "server"
+
+
+def test_equal_texts_have_equal_hashes_and_the_text_stands_nowhere(t):
+    ids = [t.query(sql).json()["query_id"] for sql in ("SELECT 'canary71'", "SELECT 'canary71'", "SELECT 'canary72'")]
+    one, two, other = (audit_of(t, i)["details"]["sql_hash"] for i in ids)
+    assert one == two != other and len(one) == 32
+    for folder, _, names in os.walk(t.data):
+        for name in names:
+            with open(f"{folder}/{name}", "rb") as f:
+                assert b"canary7" not in f.read(), name
+
+
+def test_what_was_asked_just_before_the_stop_is_told(serve):
+    server = serve()
+    ids = [server.query(f"SELECT {i}").json()["query_id"] for i in range(300)]
+    server.stop()
+    again = serve(data=server.data)
+    assert [e["details"]["query_id"] for e in audits(again, 300, action="query.sql")] == ids
+
+
+def test_queries_of_a_second_share_a_record(serve):
+    server = serve()
+    for i in range(50):
+        server.sql(f"SELECT {i}")
+    found = audits(server, 50, action="query.*")
+    assert len({e["seq"] for e in found}) < 20
+
+
+def test_none_are_told_if_none_are_wanted(serve):
+    server = serve("--audit-queries", "none")
+    server.sql("SELECT 1")
+    server.query("SELECT * FROM absent")
+    server.stop()
+    again = serve(data=server.data)
+    assert {e["action"] for e in again.get("/journal").json()["entries"]} <= {"token.create", "token.used"}
+
+
+def test_without_texts_there_are_no_hashes(serve):
+    server = serve("--audit-sql", "drop")
+    server.sql("SELECT 1")
+    [e] = audits(server)
+    assert "sql_hash" not in e["details"] and "sql_ref" not in e["details"] and server.told(target="secret:audit-sql") == []
+
+
+def test_strict_has_the_query_in_the_journal_before_its_answer(serve):
+    server = serve("--audit-strict")
+    answer = server.query("SELECT range AS i FROM range(10)")
+    server.kill()
+    server.code = 0
+    again = Server(server.data)
+    try:
+        found = audits(again)
+        assert found[0]["action"] == "query.begin" and found[0]["details"]["query_id"] == answer.json()["query_id"]
+        failed = again.query("SELECT * FROM absent")
+        assert failed.status_code == 404
+    finally:
+        again.stop()
+
+
+def test_strict_has_a_refusal_in_the_journal_before_its_answer(serve):
+    server = serve("--audit-strict")
+    assert server.query("SELECT * FROM absent").status_code == 404
+    [e] = [e for e in server.get("/journal?outcome=not_found").json()["entries"] if e["action"] == "query.sql"]
+    assert e["target"] == "dataset:absent"
+
+
+@pytest.mark.parametrize("flag, value, says", [
+    ("--audit-queries", "some", "all, restricted or none"), ("--audit-sql", "plain", "hash, keep or drop"),
+    ("--audit-sql-days", "0", "out of range"), ("--audit-strict", "--audit-sql=x", "hash, keep or drop")])
+def test_a_setting_that_is_none_is_refused(tmp_path, flag, value, says):
+    server = Server(tmp_path / "data", flag, value, wait=False)
+    assert server.wait() == 2 and says in server.log and flag.replace("--audit-strict", "--audit-sql") in server.log

@@ -148,28 +148,33 @@ static bool item_fits(const struct filter *f, const struct txlog_item *item) {
 
 // ---- Entries
 
+// NULL: nothing, it only had to be absent.
 static const char *change_kind(const json_t *change) {
     int64_t expect = 0;
     (void)json_get_i64(change, "expect", &expect);
     if (json_is_null(json_object_get(change, "value"))) {
-        return "removed";
+        return expect == 0 ? NULL : "removed";
     }
     return expect == 0 ? "created" : "changed";
 }
 
 // Names of entities, and what became of them; never what they hold.
 static void add_changes(json_t *entry, const json_t *changes) {
-    const size_t count = json_array_size(changes);
+    json_int_t left_out = 0;
     json_t *list = json_array();
-    for (size_t i = 0; i < MIN(count, CHANGES_MAX); i++) {
+    for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *change = json_array_get(changes, i);
-        json_array_append_new(list,
-                              json_pack("{s:O,s:s}", "entity", json_object_get(change, "entity"),
-                                        "change", change_kind(change)));
+        const char *kind = change_kind(change);
+        if (kind != NULL && json_array_size(list) < CHANGES_MAX) {
+            json_array_append_new(list,
+                                  json_pack("{s:O,s:s}", "entity",
+                                            json_object_get(change, "entity"), "change", kind));
+        } else if (kind != NULL) {
+            left_out++;
+        }
     }
     json_object_set_new(entry, "changes", list);
-    json_object_set_new(entry, "changes_left_out",
-                        json_integer((json_int_t)(count - MIN(count, CHANGES_MAX))));
+    json_object_set_new(entry, "changes_left_out", json_integer(left_out));
 }
 
 static json_t *entry_json(const struct txlog_item *item, struct arena *a) {

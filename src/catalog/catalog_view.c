@@ -9,6 +9,8 @@
 
 #include "catalog/catalog_view.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "catalog/catalog_int.h"
@@ -288,6 +290,10 @@ enum err_code catalog_view_versions(struct catalog *c, const struct catalog_view
     return ERR_OK;
 }
 
+static int by_name(const void *x, const void *y) {
+    return str_cmp(((const struct catalog_view *)x)->name, ((const struct catalog_view *)y)->name);
+}
+
 enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct arena *a,
                                 struct catalog_view **ret, size_t *ret_count, struct err *err) {
     struct txlog_entry *entries;
@@ -307,6 +313,9 @@ enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct ar
         }
         TRY(code);
         list[found++] = v;
+    }
+    if (found > 1) {
+        qsort(list, found, sizeof(*list), by_name);
     }
     *ret = list;
     *ret_count = found;

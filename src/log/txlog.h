@@ -7,9 +7,10 @@
 //
 // The state is a map: entity key ("dataset:flights") to a JSON object and a version, which is the
 // seq of the record that wrote it. A change is {entity, expect, value}: expect is the version that
-// the author saw (0: it must not exist), value null deletes. A record is created with put_new under
-// the next number: that is the commit. Its bytes carry the SHA-256 of the bytes of the record
-// before it, so the records form a chain.
+// the author saw (0: it must not exist), value null deletes; 0 with null changes nothing, and makes
+// the transaction fail if the entity is there. A record is created with put_new under the next
+// number: that is the commit. Its bytes carry the SHA-256 of the bytes of the record before it, so
+// the records form a chain.
 //
 // Group commit: transactions that wait together go into one record, written by one thread. Each
 // gets its own outcome; one that changes an entity that an earlier one of the batch has changed, or

@@ -103,7 +103,9 @@ def test_what_reaches_past_the_datasets_is_refused_with_its_place(t, folder, mar
     "UPDATE visits SET city = getenv('HOME')", "UPDATE visits SET n = 0 WHERE city = (SELECT b FROM '{f}/secret.csv')",
     "DELETE FROM visits WHERE city IN (SELECT current_setting('threads'))", "DROP TABLE system.journal",
     "INSERT INTO system.journal VALUES (1)", "DELETE FROM __raw__visits", "ALTER TABLE visits ADD COLUMN x TEXT DEFAULT getenv('HOME')",
-    "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "SHOW TABLES", "DESCRIBE visits", "SUMMARIZE visits", "PREPARE p AS SELECT 1",
+    "EXPLAIN ANALYZE SELECT 1", "EXPLAIN DELETE FROM visits", "EXPLAIN SELECT * FROM '{f}/secret.csv'", "SHOW DATABASES",
+    "DESCRIBE '{f}/secret.csv'", "SUMMARIZE '{f}/secret.csv'", "SELECT * FROM (SUMMARIZE visits)", "INSERT INTO visits DESCRIBE visits",
+    "CREATE TABLE x AS SUMMARIZE visits", "PREPARE p AS SELECT 1",
     "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE visits", "SELECT 1;;SELECT 2", "SELECT 1 INTO OUTFILE 'x'", "", " ", ";", "-- x",
     "SELECT ?", "SELECT $1", "SELECT $name",
 ])

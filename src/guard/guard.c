@@ -70,10 +70,7 @@ static enum err_code explain_refusal(struct str sql, struct err *err) {
     struct str rest = str_trim(sql);
     struct str first = STR_NONE;
     (void)str_cut(&rest, ' ', &first);
-    if (err->code == ERR_REFUSED && str_eq_nocase(first, STR("EXPLAIN"))) {
-        (void)err_prefix(err, "EXPLAIN is not available (GET /catalog/datasets/by-name/{name} and "
-                              "\"tarn describe\" tell about a table): ");
-    } else if (err->code == ERR_REFUSED && str_eq_nocase(first, STR("PIVOT"))) {
+    if (err->code == ERR_REFUSED && str_eq_nocase(first, STR("PIVOT"))) {
         (void)err_prefix(err, "PIVOT takes its values as a list, ON column IN (values): ");
     }
     return err->code;
@@ -216,24 +213,49 @@ static enum err_code walk(struct guard_walk *w, struct ast *statement,
     return expected ? expected->check(expected->ctx, w, ast_get(statement, "node")) : ERR_OK;
 }
 
-static enum err_code check(struct engine *parser, struct str sql,
-                           const struct guard_expected *expected, struct guard_walk *w,
+// A statement on its way, and what it may be.
+struct request {
+    struct engine *parser;
+    struct str sql;
+    const struct guard_expected *expected; // or NULL
+    bool shows;                            // it may be one about a query
+};
+
+static enum err_code read_statement(const struct request *r, struct str sql, struct guard_walk *w,
+                                    struct ast **ret_tree, struct ast **ret) {
+    if (parse(r->parser, sql, w->arena, ret_tree, w->err) != ERR_OK) {
+        return explain_refusal(sql, w->err);
+    }
+    return find_statement(*ret_tree, ret, w->err);
+}
+
+static enum err_code check(const struct request *r, struct guard_walk *w,
                            struct guard_statement *g) {
     struct ast *tree = NULL;
     struct ast *statement = NULL;
     struct str canonical = STR_NONE;
-    if (parse(parser, sql, w->arena, &tree, w->err) != ERR_OK) {
-        return explain_refusal(sql, w->err);
+    struct guard_shown shown = {.show = GUARD_ROWS};
+    struct str sql = r->sql;
+    TRY(read_statement(r, sql, w, &tree, &statement));
+    if (r->shows) {
+        TRY(guard_show_take(w, statement, &shown));
     }
-    TRY(find_statement(tree, &statement, w->err));
-    if (walk(w, statement, expected) != ERR_OK) {
+    if (shown.instead.len > 0) {
+        sql = shown.instead;
+        TRY(read_statement(r, sql, w, &tree, &statement));
+    }
+    if (walk(w, statement, r->expected) != ERR_OK) {
         w->err->position = client_position(sql, w->err->position);
         return w->err->code;
     }
     drop_schemas(w);
-    TRY(write_tree(parser, tree, w->arena, &canonical, w->err));
+    TRY(write_tree(r->parser, tree, w->arena, &canonical, w->err));
     TRY(split(w, canonical, g));
     copy_tables(w, sql, g);
+    for (size_t i = 0; shown.instead.len > 0 && i < g->table_count; i++) {
+        g->tables[i].position = -1;
+    }
+    g->show = shown.show;
     g->ordered = has_order(ast_get(statement, "node"));
     g->varies = w->varies;
     return ERR_OK;
@@ -245,21 +267,47 @@ struct str guard_random_name(struct arena *a) {
     return arena_printf(a, "q" STR_FMT "x", STR_ARG(hex_bytes(random, sizeof(random), a)));
 }
 
-enum err_code guard_check_shape(struct engine *parser, struct str sql,
-                                const struct guard_expected *expected, struct arena *a,
-                                struct guard_statement **ret, struct err *err) {
-    TRY(guard_check_text(sql, err));
+static enum err_code check_request(const struct request *r, struct arena *a,
+                                   struct guard_statement **ret, struct err *err) {
+    TRY(guard_check_text(r->sql, err));
     struct guard_walk w = {.arena = a, .err = err, .position = -1};
     w.token = guard_random_name(a);
     struct guard_statement *g = arena_alloc(a, sizeof(*g));
-    TRY(check(parser, sql, expected, &w, g));
+    TRY(check(r, &w, g));
     *ret = g;
     return ERR_OK;
 }
 
+enum err_code guard_check_shape(struct engine *parser, struct str sql,
+                                const struct guard_expected *expected, struct arena *a,
+                                struct guard_statement **ret, struct err *err) {
+    return check_request(&(struct request){.parser = parser, .sql = sql, .expected = expected}, a,
+                         ret, err);
+}
+
+static int64_t shifted(int64_t position, size_t head) {
+    return position < 0 ? position : position + (int64_t)head;
+}
+
 enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a,
                           struct guard_statement **ret, struct err *err) {
-    return guard_check_shape(parser, sql, NULL, a, ret, err);
+    size_t head = 0; // the word EXPLAIN
+    struct guard_statement *g = NULL;
+    TRY(guard_check_text(sql, err));
+    TRY(guard_explain_head(sql, &head, err));
+    const struct request r = {
+        .parser = parser, .sql = str_slice(sql, head, sql.len), .shows = head == 0};
+    if (check_request(&r, a, &g, err) != ERR_OK) {
+        err->position = shifted(err->position, head);
+        return err->code;
+    }
+    for (size_t i = 0; i < g->table_count; i++) {
+        g->tables[i].position = shifted(g->tables[i].position, head);
+    }
+    g->show = head > 0 ? GUARD_EXPLAIN : g->show;
+    guard_show_add_word(g, a);
+    *ret = g;
+    return ERR_OK;
 }
 
 struct str guard_bind(const struct guard_statement *g, const struct str *scans, struct arena *a) {

@@ -8,6 +8,13 @@
 // which every table stands as a placeholder that only the binder can fill: a statement that names a
 // table has no way to reach it by itself.
 //
+// Statements about a query go the same way: DESCRIBE, SUMMARIZE and EXPLAIN are put before the text
+// that their query has become, and SHOW TABLES is a query of system.tables. They are statements of
+// their own, no part of another one. EXPLAIN is the engine's plan of the text that would run,
+// without options: it names the columns, conditions and numbers of rows of what may be read anyhow,
+// and no file (which a test holds against every form of scan). EXPLAIN ANALYZE and the other forms,
+// some of which do name files, are refused.
+//
 // No names are looked up here and no snapshot is known: the result depends on the text alone and
 // may be kept and shared between threads.
 #pragma once

@@ -324,7 +324,7 @@ static void raw_and_system_tables_are_told_apart(void **state) {
     assert_int_equal(g->tables[3].system, GUARD_JOURNAL);
     assert_str(bound(g, &a), "SELECT __raw__t.a FROM (<t>) AS __raw__t , (<t>) AS t , (<files>) AS "
                              "files , (<journal>) AS j");
-    assert_int_equal(guard_check(parser, STR("FROM system.tables"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(guard_check(parser, STR("FROM system.secrets"), &a, &g, &err), ERR_REFUSED);
     assert_int_equal(guard_check(parser, STR("FROM system.files AT (VERSION => 1)"), &a, &g, &err),
                      ERR_REFUSED);
     assert_int_equal(guard_check(parser, STR("FROM memory.system.files"), &a, &g, &err),

@@ -17,23 +17,6 @@ static enum err_code refuse_form(struct guard_walk *w) {
     return guard_refuse(w, "a row filter is one condition, such as status <> 'blocked'");
 }
 
-static bool is_plain_star(const struct ast *list) {
-    static const char *const empty[] = {
-        "relation_name", "exclude_list", "replace_list",           "columns",
-        "expr",          "rename_list",  "qualified_exclude_list",
-    };
-    if (!list || list->kind != AST_ARRAY || list->count != 1 ||
-        !ast_is(list->items, "class", "STAR")) {
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
-        if (!ast_empty(ast_get(list->items, empty[i]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool is_one_select(const struct ast *query) {
     static const char *const empty[] = {
         "modifiers", "group_expressions", "group_sets", "having", "sample", "qualify"};
@@ -45,7 +28,7 @@ static bool is_one_select(const struct ast *query) {
     return ast_is(query, "type", "SELECT_NODE") &&
            ast_empty(ast_get(ast_get(query, "cte_map"), "map")) &&
            ast_is(query, "aggregate_handling", "STANDARD_HANDLING") &&
-           is_plain_star(ast_get(query, "select_list"));
+           guard_is_plain_star(ast_get(query, "select_list"));
 }
 
 static enum err_code find_base(const struct form *f, struct guard_walk *w, const struct ast *from) {

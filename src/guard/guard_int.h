@@ -131,9 +131,27 @@ struct guard_expected {
     enum err_code (*check)(void *ctx, struct guard_walk *w, const struct ast *query);
     void *ctx;
 };
+// Not for statements about a query (enum guard_show): those are refused.
 MUST_CHECK enum err_code guard_check_shape(struct engine *parser, struct str sql,
                                            const struct guard_expected *expected, struct arena *a,
                                            struct guard_statement **ret, struct err *err);
+
+// Is the list of columns "*" and nothing else?
+bool guard_is_plain_star(const struct ast *select_list);
+
+// DESCRIBE, SUMMARIZE and SHOW: what the statement asks, with the query that it is about in its
+// place; or the text of a query that stands for it.
+struct guard_shown {
+    enum guard_show show;
+    struct str instead; // empty: none
+};
+MUST_CHECK enum err_code guard_show_take(struct guard_walk *w, struct ast *statement,
+                                         struct guard_shown *ret);
+// Puts the word before the pieces.
+void guard_show_add_word(struct guard_statement *g, struct arena *a);
+// How long the word EXPLAIN is at the start of the text, with what stands before it; 0: there is
+// none. ERR_REFUSED for its options.
+MUST_CHECK enum err_code guard_explain_head(struct str sql, size_t *ret_len, struct err *err);
 
 // Finds the conditions in the WHERE of a SELECT_NODE that has been walked; `first` is the number of
 // mentions before it.

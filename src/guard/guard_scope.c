@@ -176,11 +176,9 @@ static enum err_code system_table(struct guard_walk *w, struct ast *n, struct st
     static const struct {
         const char *name;
         enum guard_system table;
-    } tables[] = {{"snapshots", GUARD_SNAPSHOTS},
-                  {"files", GUARD_FILES},
-                  {"queries", GUARD_QUERIES},
-                  {"journal", GUARD_JOURNAL},
-                  {"tombstones", GUARD_TOMBSTONES}};
+    } tables[] = {{"snapshots", GUARD_SNAPSHOTS},   {"files", GUARD_FILES},
+                  {"queries", GUARD_QUERIES},       {"journal", GUARD_JOURNAL},
+                  {"tombstones", GUARD_TOMBSTONES}, {"tables", GUARD_TABLES}};
     if (ast_get(n, "at_clause")->kind != AST_NULL) {
         return guard_refuse(w, "AT is for datasets only");
     }
@@ -193,8 +191,9 @@ static enum err_code system_table(struct guard_walk *w, struct ast *n, struct st
         }
     }
     return guard_refuse(w,
-                        "there is no table system." STR_FMT " (there are system.snapshots, "
-                        "system.files, system.queries, system.journal and system.tombstones)",
+                        "there is no table system." STR_FMT " (there are system.tables, "
+                        "system.snapshots, system.files, system.queries, system.journal and "
+                        "system.tombstones)",
                         STR_ARG(str_slice(name, 0, 100)));
 }
 

@@ -222,11 +222,15 @@ enum err_code guard_tokens(struct str sql, struct arena *a, struct token **ret, 
     return ERR_OK;
 }
 
-struct str guard_first_word(struct str sql) {
+bool guard_next_token(struct str sql, size_t at, struct token *ret) {
     struct err ignored = ERR_NONE;
-    struct reader r = {.sql = sql, .err = &ignored};
+    struct reader r = {.sql = sql, .at = at, .err = &ignored};
+    return next_token(&r, ret) == ERR_OK;
+}
+
+struct str guard_first_word(struct str sql) {
     struct token t;
-    return next_token(&r, &t) == ERR_OK && t.kind == TOKEN_WORD ? t.text : STR_NONE;
+    return guard_next_token(sql, 0, &t) && t.kind == TOKEN_WORD ? t.text : STR_NONE;
 }
 
 struct str guard_token_name(const struct token *t, struct arena *a) {

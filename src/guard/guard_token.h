@@ -32,6 +32,8 @@ struct token {
 // is not closed, and for brackets that do not fit.
 MUST_CHECK enum err_code guard_tokens(struct str sql, struct arena *a, struct token **ret,
                                       size_t *ret_count, struct err *err);
+// The token that begins at or behind byte `at`; false when none can be read there.
+bool guard_next_token(struct str sql, size_t at, struct token *ret);
 // The first word of the text, empty when it begins with something else.
 struct str guard_first_word(struct str sql);
 // What a name or quoted name says.

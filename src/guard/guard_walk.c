@@ -225,8 +225,8 @@ enum err_code guard_walk_fields(struct guard_walk *w, struct ast *n,
 
 static enum err_code refuse_show(struct guard_walk *w, struct ast *n) {
     (void)n;
-    return guard_refuse(w, "DESCRIBE, SHOW and SUMMARIZE are not available here: see "
-                           "GET /catalog/datasets/by-name/{name} or \"tarn describe\"");
+    return guard_refuse(w, "DESCRIBE, SHOW and SUMMARIZE are statements of their own here, no part "
+                           "of another one");
 }
 
 static enum err_code check_join(struct guard_walk *w, struct ast *n) {
@@ -427,6 +427,23 @@ enum err_code guard_walk_cte(struct guard_walk *w, struct ast *value) {
 }
 
 // ---- Looking at what was walked
+
+bool guard_is_plain_star(const struct ast *list) {
+    static const char *const empty[] = {
+        "relation_name", "exclude_list", "replace_list",           "columns",
+        "expr",          "rename_list",  "qualified_exclude_list",
+    };
+    if (!list || list->kind != AST_ARRAY || list->count != 1 ||
+        !ast_is(list->items, "class", "STAR")) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
+        if (!ast_empty(ast_get(list->items, empty[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
 
 // Makes one row into several, or stands for several columns.
 static bool multiplies(const struct ast *n) {

@@ -264,7 +264,8 @@ static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct 
 
 // Tables of system that show to each what is theirs; the others are an admin's.
 static bool is_filtered(enum guard_system t) {
-    return t == GUARD_SNAPSHOTS || t == GUARD_FILES || t == GUARD_QUERIES || t == GUARD_TOMBSTONES;
+    return t == GUARD_SNAPSHOTS || t == GUARD_FILES || t == GUARD_QUERIES ||
+           t == GUARD_TOMBSTONES || t == GUARD_TABLES;
 }
 
 // What can be said before any name is looked up. Datasets are asked for when they are pinned.

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "catalog/catalog_view.h"
 #include "query/query_int.h"
 #include "table/table_tombstone.h"
 
@@ -199,6 +200,21 @@ static enum err_code add_tombstones(struct system *s, const struct catalog_datas
     return ERR_OK;
 }
 
+static enum err_code add_table(struct system *s, struct str name, const char *kind, size_t columns,
+                               struct err *err) {
+    struct jsonw *w = &s->writer;
+    if (!wants_text(s, "name", name) || !wants_text(s, "kind", str_from(kind))) {
+        return ERR_OK;
+    }
+    TRY(add_row(s, err));
+    jsonw_object(w);
+    jsonw_field_str(w, "name", name);
+    jsonw_field_str(w, "kind", str_from(kind));
+    jsonw_field_i64(w, "columns", (int64_t)columns);
+    jsonw_end_object(w);
+    return ERR_OK;
+}
+
 static enum err_code add_dataset(struct system *s, const struct catalog_dataset *d,
                                  struct err *err) {
     if (s->mention->system == GUARD_TOMBSTONES) {
@@ -215,6 +231,9 @@ static enum err_code add_dataset(struct system *s, const struct catalog_dataset 
     if (code != ERR_OK) {
         *err = failure;
         return code;
+    }
+    if (s->mention->system == GUARD_TABLES) {
+        return add_table(s, d->name, "dataset", pin.schema->field_count, err);
     }
     return s->mention->system == GUARD_SNAPSHOTS ? add_snapshots(s, &pin, err)
                                                  : add_files(s, &pin, err);
@@ -235,6 +254,21 @@ static enum err_code add_datasets(struct system *s, struct err *err) {
                 TRY(add_dataset(s, d, err));
             }
             after = d->name;
+        }
+    }
+    return ERR_OK;
+}
+
+// What the principal can name in a statement.
+static enum err_code add_tables(struct system *s, struct err *err) {
+    struct catalog *catalog = tables_catalog(s->query->service->tables);
+    struct catalog_view *views;
+    size_t count;
+    TRY(add_datasets(s, err));
+    TRY(catalog_view_list(catalog, STR_NONE, s->query->arena, &views, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (catalog_rights_on_view(s->query->rights, views[i].name) != 0) {
+            TRY(add_table(s, views[i].name, "view", views[i].column_count, err));
         }
     }
     return ERR_OK;
@@ -371,6 +405,8 @@ static const struct {
      "\"purge_not_before\":\"TIMESTAMP\",\"purge_by\":\"TIMESTAMP\","
      "\"overdue\":\"BOOLEAN\",\"subject\":\"VARCHAR\"}]",
      add_datasets},
+    {GUARD_TABLES, "[{\"name\":\"VARCHAR\",\"kind\":\"VARCHAR\",\"columns\":\"BIGINT\"}]",
+     add_tables},
 };
 
 enum err_code query_system_sql(struct query *q, const struct guard_table *mention, struct str *ret,

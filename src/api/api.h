@@ -21,6 +21,7 @@
 #include "query/query_audit.h"
 #include "table/table.h"
 #include "upkeep/upkeep.h"
+#include "view/view.h"
 
 // The server's parts. Made in server.c, used everywhere, owned there.
 struct api {
@@ -29,6 +30,8 @@ struct api {
     struct catalog *catalog;
     struct tables *tables;
     struct hot *hot;
+    struct engine *parser; // of views: can open nothing
+    struct views *views;
     struct ingest *ingest;
     struct queries *queries;
     struct audit *audit;

@@ -25,6 +25,7 @@
 
 #define REQUEST_ARENA_MAX (256 << 20)
 #define PARSED_CACHE_BYTES (128 << 20)
+#define PARSER_BYTES (256 << 20)
 #define REFUSALS_WINDOW_MS 60000
 #define REFUSALS_MAX 60 // noted of a principal in a minute
 
@@ -78,10 +79,26 @@ static void open_hot(struct api *api) {
     api->hot = hot_new(api->tables, api->engine, &o);
 }
 
-// What the floors above the tables keep of values in memory goes with an erasure.
-static void forget(void *ctx) {
+static enum err_code open_views(struct api *api, struct str cache, struct err *err) {
+    const struct config *c = api->config;
+    const struct engine_options parser = {
+        .threads = 1, .memory_bytes = PARSER_BYTES, .no_files = true};
+    TRY(engine_open(&parser, &api->parser, err));
+    const struct views_options o = {.tables = api->tables,
+                                    .engine = api->engine,
+                                    .parser = api->parser,
+                                    .cache = cache,
+                                    .bytes_max = c->view_cache,
+                                    .makers = c->view_makers};
+    return views_open(&o, &api->views, err);
+}
+
+// What the floors above the tables keep of values goes with an erasure.
+static enum err_code forget(void *ctx, struct err *err) {
     const struct api *api = ctx;
     queries_forget(api->queries);
+    catalog_view_forget(api->catalog);
+    return views_forget(api->views, err);
 }
 
 static void open_erase(struct api *api, struct str spool, struct str cache) {
@@ -117,9 +134,10 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     api->tables = tables_new(api->catalog, api->engine, &t);
     TRY(ingest_open(c, api->tables, api->engine, &api->ingest, err));
     open_hot(api);
+    const struct str cache = arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data));
+    TRY(open_views(api, cache, err));
     TRY(open_queries(api, err));
-    const struct upkeep_options u = {.cache =
-                                         arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data)),
+    const struct upkeep_options u = {.cache = cache,
                                      .memory_bytes = c->upkeep_memory,
                                      .threads = (int)c->engine_threads,
                                      .target_bytes = c->ingest_target_file,
@@ -142,6 +160,8 @@ static void close_parts(struct api *api) {
     upkeep_free(api->upkeep);
     queries_close(api->queries);
     audit_close(api->audit);
+    views_close(api->views);
+    engine_close(api->parser);
     hot_close(api->hot);
     ingest_close(api->ingest);
     tables_free(api->tables);

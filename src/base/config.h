@@ -49,6 +49,8 @@
     X(hot, bytes, size, "0", 0, 1099511627776000, "Hot cache; 0: half of the engine's memory.")    \
     X(hot, bytes_max, size, "16G", 0, 1099511627776000, "What that half is at most.")              \
     X(hot, asks, count, "3", 0, 1000000, "Queries soon after each other that load a dataset.")     \
+    X(view, cache, size, "16G", 1048576, 1099511627776000, "Bytes of views' masked files.")        \
+    X(view, makers, count, "2", 1, 64, "Masked files that are made at once.")                      \
     X(ingest, running_max, count, "2", 1, 100, "Ingests that run at once.")                        \
     X(ingest, unpacked_max, size, "256G", 1048576, 1099511627776000, "Bytes after unpacking.")     \
     X(ingest, target_file, size, "256M", 1048576, 4294967296, "Aimed size of a data file.")        \

@@ -57,7 +57,13 @@
     X(hot_load_failures, counter, "Times that this failed.")                                       \
     X(hot_evictions, counter, "Datasets that left memory to make room, or were evicted.")          \
     X(hot_bytes, gauge, "Bytes of data files in memory.")                                          \
-    X(hot_rows, gauge, "Rows of data files in memory.")
+    X(hot_rows, gauge, "Rows of data files in memory.")                                            \
+    X(view_hits, counter, "Masked files that were there when a view was asked.")                   \
+    X(view_makes, counter, "Masked files made.")                                                   \
+    X(view_failures, counter, "Masked files whose making failed.")                                 \
+    X(view_evictions, counter, "Masked files that went to make room.")                             \
+    X(view_files, gauge, "Masked files that this server knows of.")                                \
+    X(view_bytes, gauge, "Bytes of these.")
 
 #define X(name, kind, help) COUNTER_##name,
 enum counter { COUNTERS(X) COUNTER_COUNT };

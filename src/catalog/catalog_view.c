@@ -4,8 +4,8 @@
 //   {"name","id","number","base","base_id","content":{"object","sha256"},"created_us","updated_us"}
 // The body of its content object, oldest version first:
 //   {"versions":[{"number","columns":[{"name","field_id","mask"}],"row_filter",
-//                 "uses":[{"name","field_id"}],"author","time_us"}]}
-// A column that is shown as it is has no mask.
+//                 "uses":[{"name","field_id","dataset_id"}],"author","time_us"}]}
+// A column that is shown as it is has no mask; a use of the base has no dataset_id.
 
 #include "catalog/catalog_view.h"
 
@@ -106,6 +106,9 @@ static json_t *uses_json(const struct catalog_view *v) {
         json_t *j = json_object();
         json_object_set_new(j, "name", json_new_str(v->uses[i].name));
         json_object_set_new(j, "field_id", json_integer(v->uses[i].field_id));
+        if (v->uses[i].dataset_id.len > 0) {
+            json_object_set_new(j, "dataset_id", json_new_str(v->uses[i].dataset_id));
+        }
         json_array_append_new(list, j);
     }
     return list;
@@ -146,7 +149,8 @@ static void uses_of(const json_t *list, struct arena *a, struct catalog_view *re
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *j = json_array_get(list, i);
         uses[i] = (struct catalog_view_use){.name = member(j, "name", a),
-                                            .field_id = (int32_t)number(j, "field_id")};
+                                            .field_id = (int32_t)number(j, "field_id"),
+                                            .dataset_id = member(j, "dataset_id", a)};
     }
     ret->uses = uses;
     ret->use_count = json_array_size(list);

@@ -29,10 +29,12 @@ struct catalog_view_column {
     struct mask mask;
 };
 
-// A column of the base that the row filter speaks of.
+// A column that the row filter speaks of. A dataset that it asks without any of its columns has one
+// without a name.
 struct catalog_view_use {
     struct str name;
     int32_t field_id;
+    struct str dataset_id; // empty: the base
 };
 
 struct catalog_view {

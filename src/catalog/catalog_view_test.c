@@ -84,7 +84,9 @@ static const struct catalog_view_column all_masks[] = {
     {{"g", 1}, 8, {.kind = MASK_YEAR}},
     {{"h", 1}, 9, {.kind = MASK_MONTH}},
 };
-static const struct catalog_view_use filter_uses[] = {{{"status", 6}, 10}};
+static const struct catalog_view_use filter_uses[] = {
+    {{"status", 6}, 10, {NULL, 0}}, {{"ours", 4}, 2, {"5c", 2}}, // of another dataset
+};
 
 #define FILTER "status != 'Ada Lovelace'"
 
@@ -141,8 +143,9 @@ static void a_view_comes_back_as_it_was_put_and_after_a_restart(void **state) {
             assert_int_equal(got.columns[k].field_id, all_masks[k].field_id);
             assert_true(mask_eq(&got.columns[k].mask, &all_masks[k].mask));
         }
-        assert_int_equal(got.use_count, 1);
+        assert_int_equal(got.use_count, 2);
         assert_true(str_is(got.uses[0].name, "status") && got.uses[0].field_id == 10);
+        assert_true(got.uses[0].dataset_id.len == 0 && str_is(got.uses[1].dataset_id, "5c"));
         open_again();
     }
 }

@@ -175,6 +175,7 @@ struct engine_copy {
     struct str kv;        // KV_METADATA literal: {'iceberg.schema': '...'}; empty: none
     int64_t file_bytes;   // aimed size of each file; 0: one file
     int64_t group_rows;   // rows of a row group, which each thread holds in memory; 0: the default
+    const char *codec;    // "zstd", "snappy", "lz4_raw"; NULL: zstd
 };
 MUST_CHECK enum err_code engine_copy_to(struct session *s, const struct engine_copy *c,
                                         struct arena *a, struct engine_file_stats **ret,

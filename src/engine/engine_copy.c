@@ -15,7 +15,8 @@ static void add_statement(const struct engine_copy *c, struct arena *a, struct b
     buf_add_str(out, c->select);
     buf_add_cstr(out, "\n) TO "); // the line break ends a comment
     buf_add_str(out, sql_literal(c->path, a));
-    buf_add_cstr(out, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
+    buf_printf(out, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS",
+               c->codec != NULL ? c->codec : "zstd");
     if (c->field_ids.len > 0) {
         buf_add_cstr(out, ", FIELD_IDS ");
         buf_add_str(out, c->field_ids);

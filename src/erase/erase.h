@@ -41,8 +41,10 @@ struct erase_options {
     struct hot *hot;         // NULL: there is none
     struct str spool, cache; // local folders, which are swept and searched too
     int64_t wait_ms;         // for queries that read what is to be removed; then it is removed
-    // Drops what the floors above keep of statements and results in memory. May be NULL.
-    void (*forget)(void *ctx);
+    // Drops what the floors above keep of rows and statements, in memory and in local files, once
+    // nothing in the catalog leads to the subjects any more. A failure is the erasure's: it is done
+    // again. May be NULL.
+    enum err_code (*forget)(void *ctx, struct err *err);
     void *ctx;
 };
 // Made before anything of this process writes, but for the log.

@@ -74,7 +74,7 @@ static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
         (void)json_get_str(json_array_get(targets_of(f), i), "column", &columns[i]);
     }
     if (e->options.forget != NULL) {
-        e->options.forget(e->options.ctx);
+        TRY(e->options.forget(e->options.ctx, err));
     }
     f->matcher = erase_matcher_new(&f->subjects);
     TRY(erase_sweep(e, f->matcher, f->job, f->arena, &f->swept, err));

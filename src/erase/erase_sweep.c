@@ -205,7 +205,7 @@ static enum err_code sweep_objects(struct sweep *s, struct err *err) {
 
 static int64_t sweep_scratch(const struct erase *e) {
     static const char *const prefixes[] = {SCRATCH_STAGE, SCRATCH_UPLOAD, SCRATCH_DELTAS,
-                                           SCRATCH_SPILL};
+                                           SCRATCH_SPILL, SCRATCH_MASKING};
     size_t files = 0;
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
         files += scratch_clean(str_from(e->spool), str_from(prefixes[i]));

@@ -38,6 +38,7 @@ struct table_pin {
     const struct ice_snapshot *snapshot; // NULL: a table without rows
     const struct ice_schema *schema;     // of that snapshot
     bool raw;                            // rows that are deleted count as well
+    uint64_t ticket;                     // of its reader, for table_pin_again
 };
 
 enum table_at { TABLE_AT_NOW, TABLE_AT_VERSION, TABLE_AT_TIMESTAMP };

@@ -358,6 +358,39 @@ static void who_removes_waits_for_the_readers_of_then(void **state) {
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+static bool is_there(const struct table_pin *pin, struct str object) {
+    uint64_t bytes;
+    struct err none = ERR_NONE;
+    return store_size(pin->bucket->store, object, &bytes, &none) == ERR_OK;
+}
+
+static void a_pin_of_another_owner_is_a_reader_from_the_first_ones_time_on(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena first = ARENA(1 << 20);
+    DEFER(arena_release) struct arena second = ARENA(1 << 20);
+    DEFER(arena_release) struct arena names = ARENA(1 << 16);
+    const struct table_want want = {.name = STR("t")};
+    struct table_pin pin;
+    struct table_pin again;
+    struct table_pin late;
+    struct table_scan scan;
+    const struct table_conditions none = {0};
+    (void)write_rows(TABLE_CREATE, "t", "(SELECT 1 AS a)");
+    OK(table_pin_at(world.tables, &want, &first, &pin, &err));
+    OK(table_scan_plan(world.tables, &pin, &none, &first, &scan, &err));
+    const struct str object = arena_str(&names, scan.files[0].object);
+    (void)write_rows(TABLE_REPLACE, "t", "(SELECT 2 AS a)");
+    arena_reset(&world.arena); // the writers have gone
+    table_objects_remove(world.tables, &pin.dataset, &object, 1);
+    OK(table_pin_at(world.tables, &want, &world.arena, &late, &err)); // holds nothing of before
+    OK(table_pin_again(world.tables, &pin, &second, &again, &err));
+    arena_reset(&first);
+    assert_true(is_there(&late, object));
+    assert_str(world_value_of(&world, &again, &none, "sum(a)", ""), "1");
+    arena_reset(&second);
+    assert_false(is_there(&late, object));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -366,6 +399,7 @@ int main(void) {
         TEST(two_servers_may_append_to_one_dataset),
         TEST(replacements_at_once_never_share_an_id),
         TEST(who_removes_waits_for_the_readers_of_then),
+        TEST(a_pin_of_another_owner_is_a_reader_from_the_first_ones_time_on),
         TEST(a_dropped_dataset_leaves_nothing),
         TEST(a_drop_waits_for_its_readers),
         TEST(an_append_does_not_follow_the_name),

@@ -5,7 +5,7 @@
 
 #include "base/cache.h"
 #include "base/scratch.h"
-#include "table/table.h"
+#include "table/table_files.h"
 
 #define TABLE_LOCKS 64
 
@@ -118,12 +118,9 @@ int64_t table_staged_nulls(const struct table_staged *staged, const struct ice_f
 bool table_file_may_match(const struct ice_schema *s, const struct ice_data_file *f,
                           const struct table_conditions *conditions, struct arena *a);
 // Every live data file of the pin with its deletes, in the order of the manifests: also those all
-// of whose rows are deleted. Not to be rendered: table_scan_of makes a scan of some of them, which
-// that engine can run while the arena lives.
+// of whose rows are deleted. Not to be rendered: table_scan_of makes a scan of some of them.
 MUST_CHECK enum err_code table_files_load(struct tables *t, const struct table_pin *pin,
                                           struct arena *a, struct table_scan *ret, struct err *err);
-struct table_scan table_scan_of(struct engine *e, const struct table_file *files, size_t count,
-                                struct arena *a);
 // The data file that a delete file is for; empty: it does not say, and may be for several.
 struct str table_delete_target(const struct ice_data_file *f);
 // Names of delete files that hold the rows which tombstones hide begin so.
@@ -145,8 +142,12 @@ MUST_CHECK enum err_code table_tombstones_hide_past(struct tables *t, const stru
 void table_stages_clean(const char *spool);
 
 pthread_mutex_t *table_write_lock(struct tables *t, struct str dataset);
-// Notes that the arena's owner reads from the dataset's folder; a drop waits with removing it.
-void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a);
+// Notes that the arena's owner reads from the dataset's folder; a drop waits with removing it. The
+// reader's ticket.
+uint64_t table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a);
+// The same for another owner who reads what the one with that ticket does, and has not left yet.
+void table_use_again(struct tables *t, const struct catalog_dataset *d, uint64_t ticket,
+                     struct arena *a);
 // The dataset as it is now, with its folder kept from removal until the arena goes.
 MUST_CHECK enum err_code table_dataset_use(struct tables *t, struct str name, struct arena *a,
                                            struct catalog_dataset *ret, struct err *err);

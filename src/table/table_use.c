@@ -139,7 +139,18 @@ static void use_end(void *arg) {
     }
 }
 
-void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a) {
+// The first reader whose ticket is a later one.
+static struct reader *reader_after(struct table_use *u, uint64_t ticket) {
+    struct reader *r = u->readers;
+    while (r != NULL && r->ticket <= ticket) {
+        r = r->next;
+    }
+    return r;
+}
+
+// ticket 0: a new one. Returns the ticket.
+static uint64_t use_add(struct tables *t, const struct catalog_dataset *d, uint64_t ticket,
+                        struct arena *a) {
     struct reader *r = arena_alloc(a, sizeof(*r));
     {
         struct table_use *u = NULL;
@@ -152,10 +163,26 @@ void table_use_begin(struct tables *t, const struct catalog_dataset *d, struct a
             HASH_ADD_KEYPTR(hh, t->uses, u->dir, d->dir.len, u);
         }
         r->use = u;
-        r->ticket = ++t->use_ticket;
-        DL_APPEND(u->readers, r);
+        r->ticket = ticket > 0 ? ticket : ++t->use_ticket;
+        struct reader *after = reader_after(u, r->ticket);
+        if (after != NULL) {
+            DL_PREPEND_ELEM(u->readers, after, r);
+        } else {
+            DL_APPEND(u->readers, r);
+        }
     }
     arena_defer(a, use_end, r);
+    return r->ticket;
+}
+
+uint64_t table_use_begin(struct tables *t, const struct catalog_dataset *d, struct arena *a) {
+    return use_add(t, d, 0, a);
+}
+
+void table_use_again(struct tables *t, const struct catalog_dataset *d, uint64_t ticket,
+                     struct arena *a) {
+    CHECK(ticket > 0);
+    (void)use_add(t, d, ticket, a);
 }
 
 void table_objects_remove(struct tables *t, const struct catalog_dataset *d,

@@ -196,22 +196,30 @@ static enum err_code snapshot_by_time(const struct table_pin *pin, int64_t time_
 }
 
 // It is looked up again after its use is noted: a drop in between would not have seen us.
+static enum err_code dataset_use(struct tables *t, struct str name, struct arena *a,
+                                 struct table_pin *ret, struct err *err) {
+    struct str dir;
+    TRY(catalog_dataset_get(t->catalog, name, a, &ret->dataset, err));
+    do {
+        dir = ret->dataset.dir;
+        ret->ticket = table_use_begin(t, &ret->dataset, a);
+        TRY(catalog_dataset_get(t->catalog, name, a, &ret->dataset, err));
+    } while (!str_eq(dir, ret->dataset.dir));
+    return ERR_OK;
+}
+
 enum err_code table_dataset_use(struct tables *t, struct str name, struct arena *a,
                                 struct catalog_dataset *ret, struct err *err) {
-    struct str dir;
-    TRY(catalog_dataset_get(t->catalog, name, a, ret, err));
-    do {
-        dir = ret->dir;
-        table_use_begin(t, ret, a);
-        TRY(catalog_dataset_get(t->catalog, name, a, ret, err));
-    } while (!str_eq(dir, ret->dir));
+    struct table_pin pin;
+    TRY(dataset_use(t, name, a, &pin, err));
+    *ret = pin.dataset;
     return ERR_OK;
 }
 
 enum err_code table_pin_at(struct tables *t, const struct table_want *want, struct arena *a,
                            struct table_pin *ret, struct err *err) {
     struct table_pin pin = {.raw = want->raw};
-    TRY(table_dataset_use(t, want->name, a, &pin.dataset, err));
+    TRY(dataset_use(t, want->name, a, &pin, err));
     TRY(catalog_bucket_find(t->catalog, pin.dataset.bucket, &pin.bucket, err));
     TRY(table_metadata_load(t, &pin.dataset, a, &pin.metadata, err));
     pin.snapshot = ice_metadata_snapshot(pin.metadata);
@@ -229,6 +237,37 @@ enum err_code table_pin_at(struct tables *t, const struct table_want *want, stru
                        STR_ARG(want->name));
     }
     *ret = pin;
+    return ERR_OK;
+}
+
+static void dataset_copy(const struct catalog_dataset *from, struct arena *a,
+                         struct catalog_dataset *ret) {
+    *ret = *from;
+    ret->name = arena_str(a, from->name);
+    ret->id = arena_str(a, from->id);
+    ret->bucket = arena_str(a, from->bucket);
+    ret->dir = arena_str(a, from->dir);
+    ret->metadata = arena_str(a, from->metadata);
+    ret->fingerprint = arena_str(a, from->fingerprint);
+    ret->source_sha256 = arena_str(a, from->source_sha256);
+    ret->source_lists = arena_str(a, from->source_lists);
+    ret->tombstones.column = arena_str(a, from->tombstones.column);
+    ret->tombstones.content.object = arena_str(a, from->tombstones.content.object);
+    ret->tombstones.content.sha256 = arena_str(a, from->tombstones.content.sha256);
+}
+
+enum err_code table_pin_again(struct tables *t, const struct table_pin *pin, struct arena *a,
+                              struct table_pin *ret, struct err *err) {
+    struct table_pin copy = *pin;
+    dataset_copy(&pin->dataset, a, &copy.dataset);
+    table_use_again(t, &copy.dataset, pin->ticket, a);
+    TRY(table_metadata_load(t, &copy.dataset, a, &copy.metadata, err));
+    copy.schema = ice_metadata_schema_by_id(copy.metadata, pin->schema->schema_id);
+    if (pin->snapshot != NULL) {
+        copy.snapshot = ice_metadata_snapshot_by_id(copy.metadata, pin->snapshot->id);
+    }
+    CHECK(copy.schema != NULL && (copy.snapshot != NULL) == (pin->snapshot != NULL));
+    *ret = copy;
     return ERR_OK;
 }
 

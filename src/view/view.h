@@ -5,10 +5,14 @@
 // <data>/cache/masked. Whoever queries a view reads masked files and nothing else, so that no
 // expression of theirs ever meets a hidden row or a true value (security reference, 1.4).
 //
-// A masked file's name is a hash of all that it depends on: data file and its deleted rows, the
+// A masked file's name has a hash of all that it depends on: data file and its deleted rows, the
 // view's definition, the mask key, and the state of the datasets that the filter asks. It is
 // never changed, so that any process may use what another has made; a commit to the base makes only
 // the files of its new data files missing. Their bytes have a limit: those used least lately go.
+//
+//   <cache>/masked/v<view>n<version>k<hash>r<rows>b<bytes>.parquet
+//   <cache>/masked/generation     renewed by views_forget: what was begun before it is not kept
+//   <cache>/masking-<id>/         files that a process makes now (base/scratch.h)
 //
 // The order is fixed: row filter on true values, then masks, then the client's own conditions on
 // what is shown. sha-256-query-local is kept in the file as a hash under a key of the catalog, and
@@ -23,6 +27,9 @@
 #include "table/table.h"
 
 struct views;
+
+// The catalog's secret (catalog_content.h) that the hashes' keys are derived from.
+#define VIEW_SECRET STR("masks")
 
 struct views_options {
     struct tables *tables;
@@ -53,12 +60,16 @@ MUST_CHECK enum err_code view_check(struct views *v, const struct view_wish *w, 
 // A view at one snapshot of its base, with the filter's other datasets as they are now.
 struct view_pin {
     struct catalog_view view;
-    struct table_pin *pins; // the base, then what the filter asks
+    struct table_pin *pins; // the base, then what the filter's subqueries ask
     size_t pin_count;
     const struct guard_statement *filter; // NULL: all rows
+    const size_t *filter_pins;            // of the filter's tables: which of the pins
+    const struct ice_field **fields;      // of the base, one for each of the view's columns
+    struct str generation;                // of the masked files when it was pinned
 };
-// at: of the base; its name is not looked at. ERR_CONFLICT: the base was made anew, or lost or
-// changed a column that the view needs: the message says which, and it is never half-applied.
+// at: of the base; its name and raw are not looked at. ERR_CONFLICT: a dataset was made anew, or
+// lost or changed a column that the view needs: then it is not read at all. Messages are for
+// whoever reads the view: they name it, and columns that it shows, and nothing else.
 MUST_CHECK enum err_code view_pin_at(struct views *v, const struct catalog_view *view,
                                      const struct table_want *at, struct arena *a,
                                      struct view_pin *ret, struct err *err);
@@ -81,8 +92,9 @@ struct view_wait {
     bool (*is_over)(void *ctx); // asked now and then: the query was cancelled; may be NULL
     void *ctx;
 };
-// ERR_TIMEOUT: not made in time, the message says how far it is. ERR_NO_SPACE. A filter that fails
-// on the rows is ERR_UNAVAILABLE-like: ERR_CONFLICT with a message that says nothing of them.
+// ERR_TIMEOUT: not made in time, the message says how far it is. ERR_CANCELLED: is_over said so.
+// ERR_NO_SPACE: they take more than bytes_max. ERR_DATA: the filter fails on some row; the message
+// says nothing of it. ERR_BUSY: too many are to be made, or rows were erased since it was pinned.
 MUST_CHECK enum err_code view_files_get(struct views *v, const struct view_pin *pin,
                                         const struct view_wait *wait, struct arena *a,
                                         struct view_files *ret, struct err *err);
@@ -99,9 +111,12 @@ MUST_CHECK enum err_code view_raw_sql(struct views *v, const struct view_pin *pi
                                       struct arena *a, struct str *ret, struct err *err);
 
 // Removes all masked files, also of other processes; those in use go out of sight at once and are
-// gone when their reader ends. For an erasure and a new mask key.
+// gone when their reader ends. When it returns ERR_OK, nothing is there, nor will be, that was made
+// from a state before it was called. For an erasure and a new mask key. ERR_BUSY: one is still
+// made.
 MUST_CHECK enum err_code views_forget(struct views *v, struct err *err);
-// Removes those of views that are not there any more, or have another definition now.
+// Removes those of views that are not there any more, or have another definition now; what is in
+// use goes later.
 void views_tidy(struct views *v);
 
 struct views_stats {

@@ -1,9 +1,10 @@
 """The audit: every query in the journal, with who asked and what it read, and its text as it was configured."""
 
 import os
+import subprocess
 
 import pytest
-from conftest import Server, wait_until
+from conftest import TARN, Server, wait_until
 
 
 def audits(server, count=1, **filters):
@@ -147,3 +148,74 @@ def test_strict_has_a_refusal_in_the_journal_before_its_answer(serve):
 def test_a_setting_that_is_none_is_refused(tmp_path, flag, value, says):
     server = Server(tmp_path / "data", flag, value, wait=False)
     assert server.wait() == 2 and says in server.log and flag.replace("--audit-strict", "--audit-sql") in server.log
+
+
+# Kept texts
+
+def kept_objects(server):
+    folder = server.data + "/primary/_catalog/content"
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def holders(server, text):
+    """Files of the data folder that hold the text."""
+    found = []
+    for folder, _, names in os.walk(server.data):
+        for name in names:
+            with open(f"{folder}/{name}", "rb") as f:
+                if text.encode() in f.read():
+                    found.append(f"{folder}/{name}")
+    return found
+
+
+def test_kept_texts_are_shown_to_admins_and_stand_beside_the_log(serve):
+    server = serve("--audit-sql", "keep")
+    sqls = ["SELECT 'canary71' AS a", "SELECT * FROM absent WHERE b = 'canary72'", "SELECT 'a\nb' AS c"]
+    for sql in sqls:
+        server.query(sql)
+    found = audits(server, 3)
+    assert [e["sql"] for e in found] == sqls and all("sql_hash" not in e["details"] for e in found)
+    assert holders(server, "canary7") and all("/_catalog/content/" in name for name in holders(server, "canary7"))
+    [keep] = [e for e in server.told(action="audit.keep") if e["target"] == found[0]["details"]["sql_ref"]]
+    assert keep["changes"] == [{"entity": keep["target"], "change": "created"}]
+    shown = subprocess.run([TARN, "journal", "--action", "query.*"], capture_output=True, text=True, timeout=60,
+                           env={"TARN_URL": server.url, "TARN_TOKEN": server.token})
+    head, _, *lines = shown.stdout.splitlines()
+    assert head.split()[-1] == "sql" and len(lines) == 3 and "SELECT 'canary71' AS a" in lines[-1], shown.stdout + shown.stderr
+    server.stop()
+    again = serve("--audit-sql", "drop", data=server.data)
+    assert [e["sql"] for e in audits(again, 3)] == sqls
+
+
+@pytest.mark.parametrize("sql", ["keep", "hash"])
+def test_an_erasure_takes_the_texts_that_quote_its_subject(serve, sql):
+    server = serve("--audit-sql", sql)
+    mail = "ada.lovelace@example.org"
+    server.ingest("people", f"id,email\n1,{mail}\n2,bob@example.org\n")
+    quoting = [f"SELECT * FROM people WHERE email = '{mail}'", f"SELECT '{mail}' AS a, '{mail}' AS b", f"SELECT nonsense FROM '{mail}'"]
+    others = ["SELECT count(*) AS n FROM people", "SELECT * FROM people WHERE email = 'bob@example.org'"]
+    for text in [quoting[0], others[0], *quoting[1:]]:
+        server.query(text)
+    audits(server, 4)
+    server.query(others[1])
+    audits(server, 5)
+    server.query(quoting[0])  # waits in memory when the erasure comes
+    answer = server.post("/catalog/datasets/by-name/people/erase",
+                         json={"row_key_column": "email", "row_key_values": [mail], "reason": "asked"})
+    assert answer.status_code == 200, answer.text
+    receipt = answer.json()
+    assert receipt["scan"]["clean"] and receipt["scan"]["found"] == 0, receipt["scan"]
+    assert receipt["query_texts_removed"] == (4 if sql == "keep" else 0)
+    assert holders(server, mail) == []
+    found = audits(server, 6)
+    if sql == "keep":
+        assert [e.get("sql") for e in found] == [None, others[0], None, None, others[1], None]
+        gone = {os.path.basename(o["object"]) for o in receipt["removed"] if "_catalog/content/" in o["object"]}
+        assert len(gone) >= 2 and not gone & set(kept_objects(server))
+        assert {e["action"] for e in server.told()} >= {"audit.keep", "audit.forget"}
+    else:
+        server.query(quoting[0])
+        hashes = [e["details"]["sql_hash"] for e in audits(server, 7)]
+        assert hashes[0] == hashes[5] != hashes[6]  # under another secret
+    text = server.get(f"/erasures/{receipt['id']}/receipt").text
+    assert server.post("/erasures/verify", data=text, headers={"Content-Type": "application/json"}).json()["ok"]

@@ -9,9 +9,10 @@
 #include "base/hash.h"
 
 enum {
-    RECORDS_MAX = 5000, // looked at for one page
-    CHANGES_MAX = 50,   // named of one entry
-    TEXT_MAX = 1024,    // of a filter
+    RECORDS_MAX = 5000,  // looked at for one page
+    CHANGES_MAX = 50,    // named of one entry
+    TEXT_MAX = 1024,     // of a filter
+    SQL_BYTES = 8 << 20, // of statements, after which a page ends
     SUBJECT_LEN = 32,
 };
 
@@ -196,6 +197,9 @@ static json_t *entry_json(const struct txlog_item *item, struct arena *a) {
 
 // A page on its way.
 struct page {
+    struct catalog *catalog;
+    struct audit_texts *texts; // of queries; made when the first is asked for
+    size_t sql_bytes;
     const struct filter *filter;
     struct arena *arena;
     json_t *entries;
@@ -206,15 +210,33 @@ struct page {
     size_t index;
 };
 
+// The statement of an audited query, if its text is kept.
+static void add_sql(struct page *p, json_t *entry) {
+    const json_t *details = json_object_get(entry, "details");
+    struct str sql;
+    if (json_object_get(details, "sql_ref") == NULL) {
+        return;
+    }
+    if (p->texts == NULL) {
+        p->texts = audit_texts_new(p->catalog);
+    }
+    if (audit_texts_find(p->texts, details, p->arena, &sql)) {
+        json_object_set_new(entry, "sql", json_new_str(sql));
+        p->sql_bytes += sql.len;
+    }
+}
+
 static bool page_add(void *ctx, const struct txlog_item *item) {
     struct page *p = ctx;
     if (item->seq == p->first_seq && item->index >= p->first_left) {
         return true;
     }
     if (item_fits(p->filter, item)) {
-        json_array_append_new(p->entries, entry_json(item, p->arena));
+        json_t *entry = entry_json(item, p->arena);
+        add_sql(p, entry);
+        json_array_append_new(p->entries, entry);
     }
-    if (json_array_size(p->entries) < p->limit) {
+    if (json_array_size(p->entries) < p->limit && p->sql_bytes < SQL_BYTES) {
         return true;
     }
     p->seq = item->seq;
@@ -276,14 +298,17 @@ enum err_code journal_list(struct call *c, struct err *err) {
     DEFER(json_decrefp) json_t *entries = json_array();
     TRY(api_query_number(c, "limit", 1, 1000, &limit, err));
     TRY(read_filter(c, &filter, err));
-    struct page page = {.filter = &filter,
+    struct page page = {.catalog = c->api->catalog,
+                        .filter = &filter,
                         .arena = c->arena,
                         .entries = entries,
                         .limit = (size_t)limit,
                         .first_seq = UINT64_MAX,
                         .first_left = UINT64_MAX};
     TRY(read_cursor(c, &page, err));
-    TRY(page_read(c, &page, &next, err));
+    const enum err_code code = page_read(c, &page, &next, err);
+    audit_texts_free(page.texts);
+    TRY(code);
     api_json_tree(c, 200, json_pack("{s:O,s:o}", "entries", entries, "next", next));
     return ERR_OK;
 }

@@ -94,11 +94,18 @@ static enum err_code open_views(struct api *api, struct str cache, struct err *e
 }
 
 // What the floors above the tables keep of values goes with an erasure.
-static enum err_code forget(void *ctx, struct err *err) {
+static enum err_code forget(void *ctx, struct erase_forgetting *f, struct arena *a,
+                            struct err *err) {
     const struct api *api = ctx;
+    const struct audit_quotes quotes = {f->quotes, f->ctx};
+    struct audit_forgotten done;
     queries_forget(api->queries);
     catalog_view_forget(api->catalog);
-    return views_forget(api->views, err);
+    TRY(views_forget(api->views, err));
+    const enum err_code code = audit_forget(api->audit, &quotes, a, &done, err);
+    f->texts = done.texts;
+    f->objects = done.objects;
+    return code;
 }
 
 static void open_erase(struct api *api, struct str spool, struct str cache) {

@@ -58,7 +58,7 @@ enum err_code cli_journal_show(const struct args *a, struct err *err) {
         {"seq", "seq", cell_id, true},         {"time", "time", cell_time, false},
         {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
         {"target", "target", cell_str, false}, {"outcome", "outcome", cell_str, false},
-        {"reason", "reason", cell_str, false},
+        {"reason", "reason", cell_str, false}, {"sql", "sql", cell_str_if_any, false},
     };
     static const char *const filters[] = {"actor", "action", "target", "outcome",
                                           "from",  "to",     "seq",    "subject"};

@@ -15,6 +15,10 @@ void cell_str(struct grid *t, const json_t *j, const char *key) {
     grid_cell(t, text);
 }
 
+void cell_str_if_any(struct grid *t, const json_t *j, const char *key) {
+    cell_str(t, j, key);
+}
+
 void cell_number(struct grid *t, const json_t *j, const char *key) {
     int64_t number = 0;
     const bool known = json_get_i64(j, key, &number);
@@ -111,6 +115,32 @@ static enum err_code list_all(struct client *c, const struct listing *l, int64_t
     return ERR_OK;
 }
 
+static bool is_there(const json_t *pages, const char *member, const char *key) {
+    for (size_t i = 0; i < json_array_size(pages); i++) {
+        const json_t *rows = json_object_get(json_array_get(pages, i), member);
+        for (size_t j = 0; j < json_array_size(rows); j++) {
+            if (json_object_get(json_array_get(rows, j), key) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// The columns that are shown.
+static struct list_column *columns_of(const struct listing *l, const json_t *pages, struct arena *a,
+                                      size_t *ret_count) {
+    struct list_column *ret = arena_array(a, l->column_count, sizeof(*ret));
+    *ret_count = 0;
+    for (size_t i = 0; i < l->column_count; i++) {
+        if (l->columns[i].cell != cell_str_if_any ||
+            is_there(pages, l->member, l->columns[i].key)) {
+            ret[(*ret_count)++] = l->columns[i];
+        }
+    }
+    return ret;
+}
+
 enum err_code list_show(const struct args *a, const struct listing *l, int64_t limit,
                         struct err *err) {
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
@@ -120,14 +150,16 @@ enum err_code list_show(const struct args *a, const struct listing *l, int64_t l
     client_start();
     TRY(client_open(a, &c, err));
     TRY(list_all(c, l, limit, pages, err));
-    list_columns(&t, l->columns, l->column_count);
+    size_t count;
+    const struct list_column *columns = columns_of(l, pages, a->arena, &count);
+    list_columns(&t, columns, count);
     for (size_t i = 0; i < json_array_size(pages); i++) {
         const json_t *rows = json_object_get(json_array_get(pages, i), l->member);
         for (size_t j = 0; args_flag(a, "json") && j < json_array_size(rows); j++) {
             buf_add_str(&out, json_text(json_array_get(rows, j), a->arena));
             buf_add_char(&out, '\n');
         }
-        list_rows(&t, l->columns, l->column_count, rows);
+        list_rows(&t, columns, count, rows);
     }
     if (!args_flag(a, "json")) {
         grid_print(&t, 0, 0, &out);

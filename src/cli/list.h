@@ -13,6 +13,8 @@
 
 // A cell of a grid from a member of an object; what is absent is an empty cell.
 void cell_str(struct grid *t, const json_t *j, const char *key);
+// The same; list_show leaves the column out when no row has the member.
+void cell_str_if_any(struct grid *t, const json_t *j, const char *key);
 void cell_number(struct grid *t, const json_t *j, const char *key);
 void cell_bytes(struct grid *t, const json_t *j, const char *key);
 // Identifiers, versions and keys: a number without commas, or a text.

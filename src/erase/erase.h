@@ -27,12 +27,21 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "catalog/catalog_content.h"
 #include "hot/hot.h"
 #include "jobs/jobs.h"
 #include "table/table_tombstone.h"
 #include "upkeep/upkeep.h"
 
 struct erase;
+
+// What the floors above are asked to forget.
+struct erase_forgetting {
+    bool (*quotes)(void *ctx, struct str sql); // does the statement quote a subject?
+    void *ctx;
+    int64_t texts;                        // out: of statements that did, and are gone
+    struct catalog_content_swept objects; // out: that held them; in the arena
+};
 
 struct erase_options {
     struct catalog *catalog;
@@ -41,10 +50,11 @@ struct erase_options {
     struct hot *hot;         // NULL: there is none
     struct str spool, cache; // local folders, which are swept and searched too
     int64_t wait_ms;         // for queries that read what is to be removed; then it is removed
-    // Drops what the floors above keep of rows and statements, in memory and in local files, once
-    // nothing in the catalog leads to the subjects any more. A failure is the erasure's: it is done
-    // again. May be NULL.
-    enum err_code (*forget)(void *ctx, struct err *err);
+    // Drops what the floors above keep of rows and statements, in memory, in local files and in
+    // content objects, once nothing in the catalog leads to the subjects any more. A failure is the
+    // erasure's: it is done again. May be NULL.
+    enum err_code (*forget)(void *ctx, struct erase_forgetting *f, struct arena *a,
+                            struct err *err);
     void *ctx;
 };
 // Made before anything of this process writes, but for the log.

@@ -24,6 +24,7 @@ struct finish {
     struct erase_request_kept request;
     struct erase_subjects subjects;
     struct erase_matcher *matcher;
+    int64_t texts; // of statements, that were kept and quoted a subject
     struct erase_swept swept;
     struct erase_scanned scanned;
 };
@@ -64,6 +65,23 @@ static const json_t *targets_of(const struct finish *f) {
     return json_object_get(f->record->entity, "targets");
 }
 
+static bool quotes(void *ctx, struct str sql) {
+    return erase_match_statement(ctx, sql);
+}
+
+// What is kept of statements goes before it is searched for.
+static enum err_code forget(struct finish *f, struct err *err) {
+    const struct erase_options *o = &f->erase->options;
+    struct erase_forgetting forgetting = {.quotes = quotes, .ctx = f->matcher};
+    if (o->forget == NULL) {
+        return ERR_OK;
+    }
+    TRY(o->forget(o->ctx, &forgetting, f->arena, err));
+    erase_swept_add(&f->swept, &forgetting.objects, f->arena);
+    f->texts = forgetting.texts;
+    return ERR_OK;
+}
+
 static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
     struct erase *e = f->erase;
     const size_t count = json_array_size(targets_of(f));
@@ -73,10 +91,8 @@ static enum err_code sweep_and_scan(struct finish *f, struct err *err) {
     for (size_t i = 0; i < count; i++) {
         (void)json_get_str(json_array_get(targets_of(f), i), "column", &columns[i]);
     }
-    if (e->options.forget != NULL) {
-        TRY(e->options.forget(e->options.ctx, err));
-    }
     f->matcher = erase_matcher_new(&f->subjects);
+    TRY(forget(f, err));
     TRY(erase_sweep(e, f->matcher, f->job, f->arena, &f->swept, err));
     const struct erase_scan scan = {.subjects = &f->subjects,
                                     .columns = columns,
@@ -210,6 +226,7 @@ static enum err_code draft_json(struct finish *f, json_t **ret, struct err *err)
     json_object_set_new(j, "datasets", datasets_json(f));
     json_object_set(j, "removed", removed);
     json_object_set_new(j, "local_files_removed", json_integer(f->swept.local_files));
+    json_object_set_new(j, "query_texts_removed", json_integer(f->texts));
     json_object_set_new(j, "suppression",
                         json_pack("{s:b,s:I}", "kept", kept, "keys",
                                   (json_int_t)(kept ? f->request.key_count : 0)));

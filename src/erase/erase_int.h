@@ -116,6 +116,9 @@ bool erase_match_cell(const struct erase_matcher *m, struct str cell);
 // How many parts of an object's name (between slashes) spell a value: a long one as a text would,
 // any one behind a '=', as partitions are named (id=42).
 int64_t erase_match_name(const struct erase_matcher *m, struct str name);
+// Does the statement quote a value: a long one as a text would, or one of any length as a literal
+// or a word? Quotes that are doubled in a literal count as one.
+bool erase_match_statement(const struct erase_matcher *m, struct str sql);
 // Is it one of the keys that are integers?
 bool erase_match_integer(const struct erase_matcher *m, int64_t value);
 
@@ -162,3 +165,6 @@ struct erase_swept {
 MUST_CHECK enum err_code erase_sweep(struct erase *e, const struct erase_matcher *m,
                                      struct job *job, struct arena *a, struct erase_swept *ret,
                                      struct err *err);
+// Adds content objects that are gone, which must live as long as the arena.
+void erase_swept_add(struct erase_swept *s, const struct catalog_content_swept *contents,
+                     struct arena *a);

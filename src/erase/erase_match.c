@@ -437,3 +437,45 @@ bool erase_match_integer(const struct erase_matcher *m, int64_t value) {
         }
     }
 }
+
+// The literal whose first quote stands before `at`, without its quotes. Returns where it ends.
+static size_t read_literal(struct str sql, size_t at, struct buf *out) {
+    buf_reset(out);
+    for (; at < sql.len; at++) {
+        const bool quote = sql.ptr[at] == '\'';
+        if (quote && (at + 1 == sql.len || sql.ptr[at + 1] != '\'')) {
+            return at + 1;
+        }
+        at += quote ? 1 : 0;
+        buf_add_char(out, sql.ptr[at]);
+    }
+    return at;
+}
+
+// A word, or a number with its sign.
+static bool is_value_word(const struct erase_matcher *m, struct str sql, size_t from, size_t to) {
+    return erase_match_cell(m, str_slice(sql, from, to)) ||
+           (from > 0 && sql.ptr[from - 1] == '-' &&
+            erase_match_cell(m, str_slice(sql, from - 1, to)));
+}
+
+bool erase_match_statement(const struct erase_matcher *m, struct str sql) {
+    DEFER(buf_release) struct buf literal = BUF(sql.len + 1);
+    bool found = erase_match_text(m, sql) > 0;
+    for (size_t at = 0; at < sql.len && !found;) {
+        if (sql.ptr[at] == '\'') {
+            at = read_literal(sql, at + 1, &literal);
+            found = erase_match_cell(m, buf_str(&literal)) ||
+                    erase_match_text(m, buf_str(&literal)) > 0;
+        } else if (is_word(sql.ptr[at])) {
+            const size_t from = at;
+            while (at < sql.len && is_word(sql.ptr[at])) {
+                at++;
+            }
+            found = is_value_word(m, sql, from, at);
+        } else {
+            at++;
+        }
+    }
+    return found;
+}

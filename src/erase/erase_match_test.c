@@ -223,6 +223,29 @@ static void ten_thousand_values_are_all_found(void **state) {
     }
 }
 
+static bool quoted(const struct erase_matcher *m, const char *sql) {
+    return erase_match_statement(m, str_from(sql));
+}
+
+static void a_statement_quotes_a_value_as_text_as_literal_and_as_word(void **state) {
+    (void)state;
+    const char *const values[] = {"ada@example.org", "O'Brien-Smith", "Bo", "42", "-7", NULL};
+    DEFER(erase_matcher_freep) struct erase_matcher *m = matcher_of(values);
+    assert_true(quoted(m, "SELECT * FROM p WHERE email = 'ada@example.org'"));
+    assert_true(quoted(m, "SELECT 'to ada@example.org, once'"));
+    assert_true(quoted(m, "SELECT * FROM p WHERE name = 'O''Brien-Smith'"));
+    assert_true(quoted(m, "SELECT * FROM p WHERE name='Bo'"));
+    assert_true(quoted(m, "SELECT * FROM p WHERE name = $$Bo$$"));
+    assert_true(quoted(m, "DELETE FROM p WHERE id=42"));
+    assert_true(quoted(m, "DELETE FROM p WHERE id IN (1,-7)"));
+    assert_false(quoted(m, "DELETE FROM p WHERE id IN (1, 7, 420, 4.2)"));
+    assert_false(quoted(m, "SELECT 'Boston', 'bo', ada, example FROM Bob"));
+    assert_false(quoted(m, "SELECT '' || ''''"));
+    assert_false(quoted(m, "SELECT 'it never ends"));
+    assert_true(quoted(m, "SELECT 'Bo"));
+    assert_false(quoted(m, ""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -235,6 +258,7 @@ int main(void) {
         T(nothing_is_found_of_nothing),
         T(it_finds_what_a_look_at_every_place_finds),
         T(ten_thousand_values_are_all_found),
+        T(a_statement_quotes_a_value_as_text_as_literal_and_as_word),
 #undef T
     };
     return cmocka_run_group_tests_name("erase_match", tests, NULL, NULL);

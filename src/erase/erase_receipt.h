@@ -8,7 +8,7 @@
 //    "subjects": {"count", "handles": [32 hex, …]},
 //    "datasets": [{"dataset", "id", "column", "rows_removed", "files_rewritten", "files_removed",
 //                  "snapshots", "snapshots_rewritten", "tombstones"}],
-//    "removed": [{"object", "bytes", "sha256"}], "local_files_removed",
+//    "removed": [{"object", "bytes", "sha256"}], "local_files_removed", "query_texts_removed",
 //    "suppression": {"kept", "keys"},
 //    "scan": {"objects", "bytes", "rows", "parquet", "avro", "json", "other", "local_files",
 //             "values", "short_values", "found", "findings": [{"object", "where", "count"}],

@@ -235,6 +235,12 @@ static void add_story(struct page *p) {
         add_count(p, local, "local file", "local files");
         add(p, " of the server");
     }
+    const int64_t texts = number_of(p->receipt, "query_texts_removed");
+    if (texts > 0) {
+        add(p, ", and ");
+        add_count(p, texts, "stored statement", "stored statements");
+        add(p, " of a query that named one of them");
+    }
     add(p, ".</p>\n<p>The work and the search were finished on ");
     add_time(p, text_of(p->receipt, "finished_at"));
     add(p, ".</p>\n");

@@ -43,10 +43,24 @@ static enum err_code go_on(enum err_code code, struct str what, struct err *err)
     return ERR_OK;
 }
 
-static void add_removed(struct sweep *s, const struct erase_object *o) {
-    struct erase_swept *d = s->done;
-    d->objects = arena_grow(s->arena, d->objects, &d->cap, d->count + 1, sizeof(*d->objects));
+static void add(struct erase_swept *d, const struct erase_object *o, struct arena *a) {
+    d->objects = arena_grow(a, d->objects, &d->cap, d->count + 1, sizeof(*d->objects));
     d->objects[d->count++] = *o;
+}
+
+static void add_removed(struct sweep *s, const struct erase_object *o) {
+    add(s->done, o, s->arena);
+}
+
+void erase_swept_add(struct erase_swept *s, const struct catalog_content_swept *contents,
+                     struct arena *a) {
+    for (size_t i = 0; i < contents->count; i++) {
+        add(s,
+            &(struct erase_object){.name = contents->items[i].object,
+                                   .bytes = contents->bytes[i],
+                                   .sha256 = contents->items[i].sha256},
+            a);
+    }
 }
 
 static int64_t find_before(const struct erase *e) {
@@ -183,11 +197,7 @@ static enum err_code sweep_content(struct sweep *s, struct err *err) {
     struct catalog_content_swept swept;
     const enum err_code code = catalog_content_sweep(
         s->erase->options.catalog, clock_wall_us() - s->before_us, s->arena, &swept, err);
-    for (size_t i = 0; i < swept.count; i++) {
-        add_removed(s, &(struct erase_object){.name = swept.items[i].object,
-                                              .bytes = swept.bytes[i],
-                                              .sha256 = swept.items[i].sha256});
-    }
+    erase_swept_add(s->done, &swept, s->arena);
     return code;
 }
 

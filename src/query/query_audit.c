@@ -15,17 +15,20 @@ enum {
     BATCH_MAX = 250, // and what names the texts: one record
     BATCH_BYTES = 8 << 20,
     GATHER_US = 1000000,
-    WAIT_US = 5000000, // for room, and for being durable
-    PAUSE_US = 50000,  // before it is tried again, then twice as long
+    WAIT_MS = 5000,
+    PAUSE_US = 50000, // before it is tried again, then twice as long
     PAUSE_MAX_US = 2000000,
     LAST_TRIES = 5, // when the server ends
+    LOOK_FIRST_US = 10000000,
 };
+#define LOOK_US (INT64_C(3600) * 1000000)
 
 // ---- The thread
 
 // With the lock held.
 static void item_done(struct audit *a, struct audit_item *i, enum err_code code) {
     a->count--;
+    a->finished++;
     a->bytes -= i->bytes;
     if (i->wait != NULL) {
         i->wait->done = true;
@@ -35,11 +38,11 @@ static void item_done(struct audit *a, struct audit_item *i, enum err_code code)
 }
 
 // With the lock held.
-static void count_lost(struct audit *a, int64_t count) {
-    counter_add(COUNTER_audit_lost, count);
+static void count_lost(struct audit *a, const char *why) {
+    counter_add(COUNTER_audit_lost, 1);
     if (!a->lost) {
         a->lost = true;
-        log_error("audit_lost", "why=%s", log_quote(str_from(a->trouble.msg)));
+        log_error("audit_lost", "why=%s trouble=%s", why, log_quote(str_from(a->trouble.msg)));
     }
 }
 
@@ -49,7 +52,7 @@ static void written(struct audit *a, struct audit_item *i, enum err_code code) {
         if (code == ERR_OK) {
             counter_add(COUNTER_audit_noted, 1);
         } else {
-            count_lost(a, 1);
+            count_lost(a, err_text(code));
         }
         item_done(a, i, code);
     }
@@ -86,35 +89,33 @@ static void batch_give_back(struct audit *a, struct audit_batch *b) {
     a->last = a->last != NULL ? a->last : last;
 }
 
-// When there is something to be done: a record is full, or somebody waits, or a second is over.
-// With the lock held. 0: nothing waits.
+// When there is something to be written: a record is full, or somebody waits, or a second is over.
+// With the lock held.
 static int64_t due_us(const struct audit *a) {
     if (a->first == NULL) {
-        return 0;
+        return INT64_MAX;
     }
     const bool full = a->count >= BATCH_MAX || a->bytes >= BATCH_BYTES;
     const int64_t at = full || a->hurry ? 1 : a->first->added_us + GATHER_US;
     return a->stopping ? 1 : MAX(at, a->retry_us);
 }
 
-// False at the end.
+// Waits for what is to be written (or else it is time to look at old texts). False at the end.
 static bool wait_for_work(struct audit *a, struct audit_batch *ret) {
     LOCKED(&a->lock);
+    *ret = (struct audit_batch){0};
     for (;;) {
         const int64_t at_us = due_us(a);
-        if (at_us != 0 && at_us <= clock_mono_us()) {
+        const int64_t now_us = clock_mono_us();
+        if (at_us <= now_us) {
             batch_take(a, ret);
             a->hurry = a->hurry && a->first != NULL;
             return true;
         }
-        if (at_us == 0 && a->stopping) {
-            return false;
+        if (a->stopping || a->look_us <= now_us) {
+            return !a->stopping;
         }
-        if (at_us != 0) {
-            (void)threads_cond_wait_until(&a->wake, &a->lock, at_us);
-        } else {
-            CHECK(pthread_cond_wait(&a->wake, &a->lock) == 0);
-        }
+        (void)threads_cond_wait_until(&a->wake, &a->lock, MIN(at_us, a->look_us));
     }
 }
 
@@ -165,12 +166,25 @@ static void last_pause(struct audit *a) {
     }
 }
 
+static void look_at_texts(struct audit *a) {
+    struct err err = ERR_NONE;
+    if (audit_texts_look(a, clock_wall_us(), &err) != ERR_OK) {
+        log_warn("audit_texts", "why=%s", log_quote(str_from(err.msg)));
+    }
+    LOCKED(&a->lock);
+    a->look_us = clock_mono_us() + LOOK_US;
+}
+
 static void *audit_run(void *arg) {
     struct audit *a = arg;
     struct audit_batch batch;
     int tries = 0;
     while (wait_for_work(a, &batch)) {
         struct err err = ERR_NONE;
+        if (batch.first == NULL) {
+            look_at_texts(a);
+            continue;
+        }
         const enum err_code code = audit_batch_write(a, &batch, written, &err);
         note_outcome(a, &batch, &err);
         if (code == ERR_OK || !is_stopping(a)) {
@@ -191,7 +205,8 @@ static void *audit_run(void *arg) {
 enum err_code audit_options_of(const struct config *c, struct audit_options *ret, struct err *err) {
     static const char *const whiches[] = {"all", "restricted", "none"};
     static const char *const sqls[] = {"hash", "keep", "drop"};
-    struct audit_options o = {.sql_days = c->audit_sql_days, .strict = c->audit_strict};
+    struct audit_options o = {
+        .sql_days = c->audit_sql_days, .strict = c->audit_strict, .wait_ms = WAIT_MS};
     size_t which = 0;
     size_t sql = 0;
     while (which < ARRAY_LEN(whiches) && !str_is(c->audit_queries, whiches[which])) {
@@ -221,6 +236,7 @@ struct audit *audit_new(const struct audit_options *o) {
     struct audit *a = xcalloc(1, sizeof(*a));
     a->options = *o;
     a->trouble = ERR_NONE;
+    a->look_us = clock_mono_us() + LOOK_FIRST_US;
     CHECK(pthread_mutex_init(&a->lock, NULL) == 0);
     threads_cond_init(&a->wake);
     threads_cond_init(&a->change);
@@ -268,6 +284,7 @@ static void queue_add(struct audit *a, struct audit_item *i) {
     *(a->last != NULL ? &a->last->next : &a->first) = i;
     a->last = i;
     a->count++;
+    a->added++;
     a->bytes += i->bytes;
     a->hurry = a->hurry || i->wait != NULL;
     CHECK(pthread_cond_signal(&a->wake) == 0);
@@ -282,7 +299,7 @@ static enum err_code not_told(const struct audit *a, struct err *err) {
 
 // With the lock held. False: no room came.
 static bool wait_for_room(struct audit *a, const struct audit_item *i) {
-    const int64_t until_us = clock_mono_us() + WAIT_US;
+    const int64_t until_us = clock_mono_us() + a->options.wait_ms * 1000;
     bool in_time = true;
     while (!has_room(a, i) && in_time) {
         in_time = threads_cond_wait_until(&a->change, &a->lock, until_us);
@@ -292,7 +309,7 @@ static bool wait_for_room(struct audit *a, const struct audit_item *i) {
 
 // With the lock held.
 static enum err_code wait_until_durable(struct audit *a, struct audit_wait *w, struct err *err) {
-    const int64_t until_us = clock_mono_us() + WAIT_US;
+    const int64_t until_us = clock_mono_us() + a->options.wait_ms * 1000;
     bool in_time = true;
     while (!w->done && in_time) {
         in_time = threads_cond_wait_until(&a->change, &a->lock, until_us);
@@ -318,11 +335,35 @@ enum err_code audit_add(struct audit *a, const struct audit_entry *e, struct err
             queue_add(a, i);
             return waits ? wait_until_durable(a, &wait, err) : ERR_OK;
         }
-        count_lost(a, 1);
+        count_lost(a, "queue_full");
         if (waits) {
             (void)not_told(a, err);
         }
     }
     audit_item_free(i);
     return waits ? ERR_BUSY : ERR_OK;
+}
+
+// Waits until what waits now is written.
+static enum err_code flush(struct audit *a, struct err *err) {
+    const int64_t until_us = clock_mono_us() + a->options.wait_ms * 1000;
+    LOCKED(&a->lock);
+    const uint64_t wanted = a->added;
+    bool in_time = true;
+    while (a->finished < wanted && in_time) {
+        a->hurry = true;
+        CHECK(pthread_cond_signal(&a->wake) == 0);
+        in_time = threads_cond_wait_until(&a->change, &a->lock, until_us);
+    }
+    return a->finished >= wanted
+               ? ERR_OK
+               : err_set(err, ERR_BUSY, "the audit of queries could not be written: %s",
+                         a->trouble.msg[0] != '\0' ? a->trouble.msg : "it took too long");
+}
+
+enum err_code audit_forget(struct audit *a, const struct audit_quotes *q, struct arena *arena,
+                           struct audit_forgotten *ret, struct err *err) {
+    *ret = (struct audit_forgotten){0};
+    TRY(flush(a, err));
+    return audit_texts_forget(a, q, arena, ret, err);
 }

@@ -17,9 +17,15 @@
 // * noted as an HMAC under a secret of the catalog (details.sql_hash): equal texts can be told to
 // be
 //   equal, until an erasure gives the secret another value;
-// * kept in a content object that the entity "queries:<id>" names (details.sql_ref), for sql_days;
-//   an erasure takes the texts out that quote a subject;
+// * kept in a content object that the entity "queries:<id>" names (details.sql_ref), for sql_days
+//   and at most two hours more; an erasure takes the texts out that quote a subject;
 // * or dropped.
+//
+//   queries:<id>  {"first", "texts", "bytes", "created_us", "expires_us", "content"}
+//   its content   {"queries": {<query_id>: <text>}}
+//
+// Those of an hour that is over are brought together: what "queries:<id>" has named then stands
+// under a higher id whose "first" is not past it.
 //
 // Threads: any.
 #pragma once
@@ -38,6 +44,7 @@ struct audit_options {
     enum audit_sql sql;
     int64_t sql_days;
     bool strict;
+    int64_t wait_ms; // for room in the queue, and for being durable
 };
 // From the settings; ERR_INVALID says which one is none.
 MUST_CHECK enum err_code audit_options_of(const struct config *c, struct audit_options *ret,
@@ -72,3 +79,27 @@ bool audit_wants(const struct audit *a, bool restricted);
 bool audit_is_strict(const struct audit *a);
 // Texts are copied. Without `durable` it does not fail.
 MUST_CHECK enum err_code audit_add(struct audit *a, const struct audit_entry *e, struct err *err);
+
+// Writes what waits, takes the texts out for which `quotes` is true, of all servers, and gives the
+// secret of the hashes another value. What it has done up to a failure is done.
+struct audit_quotes {
+    bool (*fn)(void *ctx, struct str sql);
+    void *ctx;
+};
+struct audit_forgotten {
+    int64_t texts;
+    struct catalog_content_swept objects; // that held them and are gone; in the arena
+};
+MUST_CHECK enum err_code audit_forget(struct audit *a, const struct audit_quotes *q,
+                                      struct arena *arena, struct audit_forgotten *ret,
+                                      struct err *err);
+
+// Kept texts, to be read. For one thread at a time.
+struct audit_texts;
+struct audit_texts *audit_texts_new(struct catalog *c); // the catalog is borrowed
+void audit_texts_free(struct audit_texts *t);           // takes NULL
+void audit_texts_freep(struct audit_texts **t);
+// The text that the details of a transaction refer to; false: it is not kept, or no more. It lives
+// in the arena.
+bool audit_texts_find(struct audit_texts *t, const json_t *details, struct arena *a,
+                      struct str *ret);

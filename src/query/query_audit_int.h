@@ -36,6 +36,8 @@ struct audit {
     struct err trouble; // why it could not be written
     int64_t retry_us;   // not before; 0: all is well
     int64_t pause_us;
+    uint64_t added, finished; // items so far
+    int64_t look_us;          // when it is looked for texts that are too old
     pthread_t writer;
 };
 
@@ -53,3 +55,19 @@ MUST_CHECK enum err_code audit_batch_write(struct audit *a, struct audit_batch *
                                            void (*done)(struct audit *a, struct audit_item *i,
                                                         enum err_code code),
                                            struct err *err);
+
+// query_audit_texts.c: kept texts.
+#define AUDIT_TEXTS_PREFIX STR("queries:")
+
+// Writes the texts of a batch and notes in each item where they stand, from when the change of
+// *ret_note is in the log. All in the arena. Without a text there is no change.
+MUST_CHECK enum err_code audit_texts_put(struct audit *a, const struct audit_batch *b,
+                                         struct arena *arena, struct catalog_note *ret_note,
+                                         struct catalog_content *ret_content, struct err *err);
+// Removes those that are too old, and brings those of an hour that is over together.
+MUST_CHECK enum err_code audit_texts_look(struct audit *a, int64_t now_us, struct err *err);
+MUST_CHECK enum err_code audit_texts_forget(struct audit *a, const struct audit_quotes *q,
+                                            struct arena *arena, struct audit_forgotten *ret,
+                                            struct err *err);
+// The secret of the hashes.
+#define AUDIT_SECRET STR("audit-sql")

@@ -1,15 +1,18 @@
 // From entries of the audit to transactions of the log.
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "query/query_audit_int.h"
 
 enum {
     LISTED_MAX = 1000, // names in details
     HASH_HEX = 32,
+    KEEP_TRIES = 5,
+    KEEP_PAUSE_US = 100000,
 };
-#define SECRET STR("audit-sql")
 
 // ---- Items
 
@@ -114,7 +117,7 @@ void audit_item_free(struct audit_item *i) {
 static enum err_code add_hashes(struct audit *a, const struct audit_batch *b, struct err *err) {
     DEFER(arena_release) struct arena arena = ARENA(1 << 20);
     struct catalog_secret secret;
-    TRY(catalog_secret_get(a->options.catalog, SECRET, &arena, &secret, err));
+    TRY(catalog_secret_get(a->options.catalog, AUDIT_SECRET, &arena, &secret, err));
     DEFER(hmac_freep)
     struct hmac *h = hmac_new((struct str){(const char *)secret.bytes, sizeof(secret.bytes)});
     for (struct audit_item *i = b->first; i != NULL; i = i->next) {
@@ -130,40 +133,85 @@ static bool may_come_later(enum err_code code) {
     return code != ERR_OK && code != ERR_INVALID && code != ERR_TOO_LARGE;
 }
 
+// What a batch is to the log. The first note is that of the texts, if there is one.
+struct noted {
+    struct catalog_note *notes;
+    enum err_code *codes;
+    size_t count;
+    size_t first; // that is an item's
+    struct catalog_content content;
+};
+
+static enum err_code notes_make(struct audit *a, const struct audit_batch *b, struct arena *arena,
+                                struct noted *ret, struct err *err) {
+    *ret = (struct noted){.notes = arena_array(arena, b->count + 1, sizeof(*ret->notes)),
+                          .codes = arena_array(arena, b->count + 1, sizeof(*ret->codes))};
+    if (a->options.sql == AUDIT_SQL_HASH) {
+        TRY(add_hashes(a, b, err));
+    }
+    if (a->options.sql == AUDIT_SQL_KEEP) {
+        TRY(audit_texts_put(a, b, arena, &ret->notes[0], &ret->content, err));
+    }
+    ret->first = ret->notes[0].changes != NULL ? 1 : 0;
+    ret->count = ret->first;
+    for (const struct audit_item *i = b->first; i != NULL; i = i->next) {
+        ret->notes[ret->count++] = (struct catalog_note){.who = {.actor = i->principal,
+                                                                 .action = i->action,
+                                                                 .reason = i->reason,
+                                                                 .details = i->details},
+                                                         .target = i->target,
+                                                         .why = i->outcome};
+    }
+    return ERR_OK;
+}
+
+// The texts are named by a transaction of their own. It is mostly in the same record; where it is
+// not and has failed alone, it is tried again. Texts that nothing refers to are removed.
+static void texts_settle(struct audit *a, const struct noted *n) {
+    enum err_code code = n->codes[0];
+    struct err err = ERR_NONE;
+    bool referred = false;
+    if (n->first == 0) {
+        return;
+    }
+    for (size_t k = n->first; k < n->count; k++) {
+        referred = referred || n->codes[k] == ERR_OK || n->codes[k] == ERR_UNKNOWN;
+    }
+    for (int tries = 0; referred && may_come_later(code) && tries < KEEP_TRIES; tries++) {
+        (void)usleep(KEEP_PAUSE_US);
+        code = catalog_note_all(a->options.catalog, n->notes, 1, NULL, &err);
+    }
+    if (code != ERR_OK && code != ERR_UNKNOWN) {
+        catalog_content_remove(a->options.catalog, &n->content);
+    }
+    if (code != ERR_OK && referred) {
+        log_warn("audit_texts", "lost=%zu why=%s", n->count - 1, log_quote(str_from(err.msg)));
+    }
+}
+
 enum err_code audit_batch_write(struct audit *a, struct audit_batch *b,
                                 void (*done)(struct audit *a, struct audit_item *i,
                                              enum err_code code),
                                 struct err *err) {
     DEFER(arena_release) struct arena arena = ARENA(SIZE_MAX);
-    struct catalog_note *notes = arena_array(&arena, b->count, sizeof(*notes));
-    enum err_code *codes = arena_array(&arena, b->count, sizeof(*codes));
-    size_t n = 0;
-    if (a->options.sql == AUDIT_SQL_HASH) {
-        TRY(add_hashes(a, b, err));
-    }
-    for (const struct audit_item *i = b->first; i != NULL; i = i->next) {
-        notes[n++] = (struct catalog_note){.who = {.actor = i->principal,
-                                                   .action = i->action,
-                                                   .reason = i->reason,
-                                                   .details = i->details},
-                                           .target = i->target,
-                                           .why = i->outcome};
-    }
-    const enum err_code code = catalog_note_all(a->options.catalog, notes, n, codes, err);
+    struct noted n;
+    TRY(notes_make(a, b, &arena, &n, err));
+    (void)catalog_note_all(a->options.catalog, n.notes, n.count, n.codes, err);
+    texts_settle(a, &n);
     struct audit_item *all = b->first;
     struct audit_item **left = &b->first;
     b->count = 0;
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = n.first; k < n.count; k++) {
         struct audit_item *i = all;
         all = all->next;
-        if (may_come_later(codes[k])) {
+        if (may_come_later(n.codes[k])) {
             *left = i;
             left = &i->next;
             b->count++;
         } else {
-            done(a, i, codes[k]);
+            done(a, i, n.codes[k]);
         }
     }
     *left = NULL;
-    return code;
+    return b->count == 0 ? ERR_OK : err->code;
 }

@@ -87,6 +87,28 @@ static const struct args_option role_rm_options[] = {
     OPTIONS_END,
 };
 
+static const struct args_option view_show_options[] = {
+    {"version", 0, false, "N", "An earlier definition."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const struct args_option view_put_options[] = {
+    {"base", 0, false, "DATASET", "The dataset that it shows."},
+    {"columns", 0, false, "COLUMN[,COLUMN]",
+     "What is shown, and nothing else; may be given again."},
+    {"filter", 0, false, "CONDITION", "Which rows are there, in SQL. Default: all."},
+    {"mask", 0, false, "COLUMN=MASK", "What is shown of a column; may be given again."},
+    {"replace", 0, false, NULL, "Put it in the place of the view that has the name."},
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
+    OPTIONS_END,
+};
+
+static const struct args_option view_rm_options[] = {
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
+    OPTIONS_END,
+};
+
 static const struct args_option token_create_options[] = {
     {"role", 0, false, "ROLE", "Role of the token; may be given again. Default: admin."},
     {"expires", 0, false, "TIME", "When it ends: 12h, 30d or 2030-01-31. Default: never."},
@@ -367,6 +389,24 @@ static const struct command commands[] = {
      role_set_options, COMMAND_CLIENT, 1, 1, cli_role_set},
     {"role rm", "NAME...", "Remove roles: tokens that have them get nothing from them.", "",
      role_rm_options, COMMAND_CLIENT, 1, COMMAND_MANY, cli_role_rm},
+    {"view ls", "", "List the views with their columns.", "", list_options, COMMAND_CLIENT, 0, 0,
+     cli_view_ls},
+    {"view show", "NAME", "Show a view: its columns, and to admins all of it.", "",
+     view_show_options, COMMAND_CLIENT, 1, 1, cli_view_show},
+    {"view put", "NAME", "Make a view: what of a dataset is shown to whom may not see it whole.",
+     "Masks are null, mask-to-default, hash, sha-256-query-local, mask:START,END (characters that\n"
+     "are kept), show-first-4, show-last-4, mask-alphanum, truncate-to-year and "
+     "truncate-to-month.\n"
+     "The filter may speak of columns that are not shown.\n\n"
+     "  tarn view put people_safe --base people --columns id,name,town,email \\\n"
+     "      --filter \"status != 'blocked'\" --mask email=hash --mask id=mask:3,2\n"
+     "  tarn role set agent --grant view:people_safe=read",
+     view_put_options, COMMAND_CLIENT, 1, 1, cli_view_put},
+    {"view rm", "NAME...", "Remove views.", "", view_rm_options, COMMAND_CLIENT, 1, COMMAND_MANY,
+     cli_view_rm},
+    {"view rotate-key", "", "Give the hashes of all views another key.",
+     "What was hashed before does not join with what is hashed from now on.", view_rm_options,
+     COMMAND_CLIENT, 0, 0, cli_view_rotate_key},
     {"token create", "PRINCIPAL", "Make a token and print it.",
      "The token goes to standard output and is shown only this once.\n\n"
      "  tarn token create nightly-job --role loader --expires 30d >job.token",

@@ -313,6 +313,53 @@ def test_rename_and_rm(t):
     failed(run(t, "rm", "after"), 3, "after")
 
 
+# Views
+
+def test_a_view_is_put_listed_shown_and_removed(t):
+    words = ["view", "put", "mild", "--base", "people", "--columns", "id,name", "--columns", "born", "--filter", "score > 0"]
+    done = run(t, *words, "--mask", "name=mask:1,0", "--mask", "born = truncate-to-year", "--reason", "ticket 8")
+    assert done.returncode == 0 and done.stdout == "" and "view mild is set, version 1" in done.stderr
+    failed(run(t, *words), 5, "mild")
+    assert "version 2" in run(t, *words, "--mask", "name=hash", "--replace").stderr
+    [line] = [line for line in good(run(t, "view", "ls")).splitlines() if line.startswith("mild")]
+    assert line.split() == ["mild", "2", "people", "id,name*,born"]
+    lines = [line.split(None, 1) for line in good(run(t, "view", "show", "mild")).splitlines()]
+    for part in (["base", "people"], ["filter", "score > 0"], ["column", "id"], ["column", "name=hash"], ["column", "born"]):
+        assert part in [[word.strip() for word in line] for line in lines], lines
+    assert [line[1].split()[0] for line in lines if line[0] == "version"] == ["2", "1"]
+    old = good(run(t, "view", "show", "mild", "--version", "1"))
+    assert "name=mask:1,0" in old and "born=truncate-to-year" in old
+    assert json.loads(good(run(t, "view", "show", "mild", "--json")))["column_redactions"] == {"name": "hash"}
+    assert run(t, "role", "set", "agent", "--grant", "view:mild=read").returncode == 0
+    token = run(t, "token", "create", "agnes", "--role", "agent").stdout.strip()
+    seen = good(run(t, "view", "show", "mild", TARN_TOKEN=token))
+    assert "name=masked" in seen and "score" not in seen and "people" not in seen
+    failed(run(t, *words, "--replace", TARN_TOKEN=token), 4)
+    failed(run(t, "view", "rotate-key", TARN_TOKEN=token), 4)
+    assert "another key" in run(t, "view", "rotate-key", "--reason", "yearly").stderr
+    assert "ticket 8" in good(run(t, "journal", "--action", "view.*"))
+    done = run(t, "view", "rm", "mild", "--reason", "over")
+    assert done.returncode == 0 and done.stdout == "" and "view mild is removed" in done.stderr
+    failed(run(t, "view", "show", "mild"), 3, "mild")
+    failed(run(t, "view", "rm", "mild"), 3, "mild")
+
+
+@pytest.mark.parametrize("words, says", [
+    ([], "--base"), (["--base", "people"], "--columns"), (["--columns", "id"], "--base"),
+    (["--base", "people", "--columns", "*"], "name each column"), (["--base", "people", "--columns", "id,nosuch"], "nosuch"),
+    (["--base", "people", "--columns", "name", "--mask", "name"], "COLUMN=MASK"),
+    (["--base", "people", "--columns", "name", "--mask", "=hash"], "COLUMN=MASK"),
+    (["--base", "people", "--columns", "name", "--mask", "name="], "COLUMN=MASK"),
+    (["--base", "people", "--columns", "name", "--mask", "name=mask:1"], "COLUMN=MASK"),
+    (["--base", "people", "--columns", "name", "--mask", "name=mask:a,b"], "COLUMN=MASK"),
+    (["--base", "people", "--columns", "name", "--mask", "id=hash"], "not among columns"),
+    (["--base", "people", "--columns", "name", "--mask", "name=rot13"], "name"),
+])
+def test_a_view_that_is_not_understood_is_not_made(t, words, says):
+    failed(run(t, "view", "put", "odd", *words), 2, says)
+    failed(run(t, "view", "show", "odd"), 3)
+
+
 # Roles and tokens
 
 def test_a_role_is_set_shown_used_and_removed(t):

@@ -18,7 +18,7 @@ OPERATION = {"type": "object", "required": ["operationId", "summary", "tags", "r
     "operationId": {"type": "string", "pattern": "^[a-z][A-Za-z]+$"}, "summary": {"type": "string", "minLength": 1},
     "tags": {"type": "array", "items": {"type": "string"}, "minItems": 1},
     "x-tarn-permission": {"type": "object", "required": ["object"], "properties": {
-        "object": {"enum": ["none", "token", "server", "dataset"]}, "right": {"type": "string"},
+        "object": {"enum": ["none", "token", "server", "dataset", "view"]}, "right": {"type": "string"},
         "name": {"enum": ["path", "body"]}}, "additionalProperties": False},
     "parameters": {"type": "array", "items": PARAMETER}, "security": {"type": "array", "items": {"type": "object"}},
     "requestBody": {"type": "object", "required": ["content"],
@@ -103,6 +103,18 @@ def use_every_route(call):
     call("renameDataset", "other", json={"to": "another"}, params={"reason": "better"})
     call("listSuppressions")
     call("dropDataset", "another", params={"reason": "done with it"})
+
+    view = {"name": "towns", "base_dataset": "cities", "columns": ["id", "city"], "row_filter": "id > 0",
+            "column_redactions": {"city": {"mask": {"keep_prefix": 1, "keep_suffix": 0}}}}
+    call("createView", json=view)
+    call("createView", json={**view, "column_redactions": {"city": "hash"}, "replace": True}, params={"reason": "better"})
+    call("createView", json={"name": "plain", "base_dataset": "cities", "columns": ["id"]})
+    call("listViews")
+    call("listViews", params={"limit": 1})
+    call("showView", "towns")
+    call("showView", "towns", params={"version": 1})
+    call("rotateMaskKey", params={"reason": "an example"})
+    call("removeView", "towns", params={"reason": "done with it"})
 
     for accept in ("application/json", "text/csv", "text/tab-separated-values", "application/x-ndjson",
                    "application/vnd.apache.arrow.stream"):
@@ -322,7 +334,7 @@ def request(calls, method, path, name="x", **more):
 def there(operation):
     """A name for the path with which the request comes as far as its parameters and its body."""
     permission = operation["x-tarn-permission"]
-    return "cities" if permission["object"] == "dataset" and permission["name"] == "path" else "x"
+    return {"dataset": "cities", "view": "plain"}.get(permission["object"], "x") if permission.get("name") == "path" else "x"
 
 
 def test_problems_are_what_the_document_says(calls):

@@ -8,6 +8,7 @@ import pytest
 import requests
 from conftest import Server, wait_until
 
+VIEW, HIDDEN_VIEW = "meadow", "kestrel_view"
 MINE, HIDDEN, ABSENT = "meadow_films", "kestrel_7731", "phantom_0042"
 OTHER = "kestrel_9120"  # a second one that is hidden, in memory and with tombstones
 CANARIES = ("kestrel", "KESTREL")
@@ -27,7 +28,7 @@ ROLES = {
     "writer": [on(f"dataset:{MINE}", "write")],
     "tombstoner": [on(f"dataset:{MINE}", "tombstone")],
     "eraser": [on(f"dataset:{MINE}", "erase")],
-    "viewer": [on("view:meadow", "read"), on("server", "impersonate")],
+    "viewer": [on(f"view:{VIEW}", "read"), on("server", "impersonate")],
     "maker": [on("bucket:primary", "write")],
     "operator": [on("server", "admin")],
 }
@@ -47,6 +48,9 @@ class World:
         for name in (HIDDEN, OTHER):
             t.ingest(name, ROWS)
         assert t.post("/query/cache/pin", json={"dataset": OTHER}).status_code == 200
+        for name, base in ((VIEW, MINE), (HIDDEN_VIEW, HIDDEN)):
+            view = {"name": name, "base_dataset": base, "columns": ["id", "name"]}
+            assert t.post("/catalog/views", json=view).status_code == 201
         self.tokens = {"admin": t.token, "nobody": None, "garbage": "tarn_nonsense"}
         for name, grants in ROLES.items():
             self.tokens[name] = self.role(name, grants)
@@ -138,6 +142,8 @@ REQUESTS = {
     "erase": {"json": {"row_key_column": "id", "row_key_values": [1], "dry_run": True}},
     "listErasures": {}, "showErasure": {}, "showReceipt": {}, "showReceiptKey": {}, "verifyReceipt": {"json": {}},
     "resumeErasure": {},
+    "createView": {"json": {"name": "meadow_seen", "base_dataset": MINE, "columns": ["id"], "replace": True}},
+    "listViews": {}, "showView": {}, "removeView": {}, "rotateMaskKey": {},
     "querySql": lambda n: {"json": {"sql": f"SELECT count(*) FROM {n}"}},
     "listSnapshots": {}, "rollBack": {"json": {"version": 1}}, "expireSnapshots": {"json": {"dry_run": True}},
     "removeOrphans": {"json": {"dry_run": True}},
@@ -175,6 +181,8 @@ def expected(who, operation, permission, name):
         return None if who in ("admin", "operator") else DENIED
     if permission["object"] == "token":
         return None
+    if permission["object"] == "view":
+        return None if who in ("admin", "operator") and name != ABSENT or (who, name) == ("viewer", VIEW) else MISSING
     have = rights_on(who, name) if name != ABSENT else set()
     wanted = RIGHTS.get(permission["right"], {permission["right"]})
     if not have:
@@ -196,8 +204,10 @@ def test_every_route_has_a_permission_and_a_request_here(w):
     assert set(w.operations) == set(REQUESTS), "give a new route its line in REQUESTS"
     for operation, (_, path, o) in w.operations.items():
         permission = o["x-tarn-permission"]
-        assert permission["object"] in ("none", "token", "server", "dataset"), operation
+        assert permission["object"] in ("none", "token", "server", "dataset", "view"), operation
         assert (permission["object"] == "none") == (o.get("security") == []), operation
+        if path == "/catalog/views/{name}" and permission["object"] != "server":
+            assert permission["object"] == "view" and permission["name"] == "path", operation
         if "/by-name/{name}" in path:
             assert permission["object"] == "dataset" and permission["name"] == "path", operation
         if permission.get("name") == "body":
@@ -207,7 +217,7 @@ def test_every_route_has_a_permission_and_a_request_here(w):
 @pytest.mark.parametrize("operation", sorted(REQUESTS))
 def test_a_route_does_what_the_role_allows(w, operation):
     permission = w.operations[operation][2]["x-tarn-permission"]
-    about = (MINE, HIDDEN, ABSENT) if permission["object"] == "dataset" else (MINE,)
+    about = {"dataset": (MINE, HIDDEN, ABSENT), "view": (VIEW, HIDDEN_VIEW, ABSENT)}.get(permission["object"], (MINE,))
     for who in EVERYONE:
         for name in about:
             want = expected(who, operation, permission, name)

@@ -1,7 +1,6 @@
 // Datasets: GET /catalog/datasets, and GET, DELETE and rename of one by name.
 
 #include "api/api.h"
-#include "catalog/catalog_view.h"
 
 #define PAGE 1000
 

@@ -63,10 +63,11 @@ static json_t *parameters(const struct route *r, struct arena *a) {
         json_array_append_new(list, parameter("header", "Prefer", "string",
                                               "respond-async: do not wait, answer with a job."));
     }
-    if (r->handle == role_put || r->handle == role_remove) {
+    if (r->handle == role_put || r->handle == role_remove || r->handle == view_make ||
+        r->handle == view_remove) {
         json_array_append_new(list, parameter("header", "If-Match", "string",
-                                              "The ETag of the role as it was read: it is changed "
-                                              "only if it still is so."));
+                                              "The ETag of it as it was read: it is changed only "
+                                              "if it still is so."));
     }
     if (r->permission != PERMIT_ANYONE) {
         json_array_append_new(list, parameter("header", "X-Tarn-Seq", "integer",

@@ -1,9 +1,8 @@
 // Permissions: what a route takes, and the one place where it is asked for.
 
 #include "api/api.h"
-#include "catalog/catalog_view.h"
 
-// How each is written in the OpenAPI document, and the right on the dataset that it is.
+// How each is written in the OpenAPI document, and the right that it is.
 static const struct {
     const char *object, *right, *name; // name: where the object's name stands
     unsigned need;
@@ -18,6 +17,7 @@ static const struct {
     [PERMIT_ERASE] = {"dataset", "erase", "path", CATALOG_ERASE},
     [PERMIT_NAMED_WRITE] = {"dataset", "write", "body", 0},
     [PERMIT_STATEMENT] = {"dataset", "by statement", "body", 0},
+    [PERMIT_READ_VIEW] = {"view", "read", "path", CATALOG_READ},
 };
 
 static const struct catalog_rights nothing = {0};
@@ -38,6 +38,14 @@ static bool name_is_in(enum permission p, const char *place) {
     return table[p].name != NULL && str_is(str_from(table[p].name), place);
 }
 
+static enum err_code permit_view(struct call *c, struct err *err) {
+    struct catalog_view v;
+    api_about(c, c->param);
+    TRY(catalog_view_permit(c->api->catalog, c->param, c->rights, c->arena, &v, err));
+    c->param = v.name;
+    return ERR_OK;
+}
+
 enum err_code api_authorize(struct call *c, struct err *err) {
     const enum permission p = c->route->permission;
     c->rights = &nothing;
@@ -48,6 +56,9 @@ enum err_code api_authorize(struct call *c, struct err *err) {
                            &c->rights);
     if (p == PERMIT_ADMIN) {
         return catalog_permit_admin(c->rights, err);
+    }
+    if (p == PERMIT_READ_VIEW) {
+        return permit_view(c, err);
     }
     return name_is_in(p, "path") ? api_permit(c, table[p].need, &c->param, err) : ERR_OK;
 }
@@ -86,8 +97,8 @@ enum err_code api_permit_ingest(struct call *c, struct ingest_request *r, struct
     return ERR_OK;
 }
 
-bool api_wants_dataset(const struct call *c) {
-    return c->route != NULL && str_is(str_from(table[c->route->permission].object), "dataset");
+bool api_wants_named(const struct call *c) {
+    return c->route != NULL && table[c->route->permission].name != NULL;
 }
 
 bool api_was_permitted(const struct call *c) {

@@ -53,7 +53,7 @@ static struct str reason_of(const struct call *c) {
 // such a dataset makes no difference here either.
 static bool is_look(const struct call *c, enum err_code why) {
     return why == ERR_DENIED ||
-           (why == ERR_NOT_FOUND && c->rights != NULL && !c->rights->admin && api_wants_dataset(c));
+           (why == ERR_NOT_FOUND && c->rights != NULL && !c->rights->admin && api_wants_named(c));
 }
 
 bool api_refusal(const struct call *c, enum err_code why, struct refusal *ret) {

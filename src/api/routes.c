@@ -68,6 +68,11 @@ static const struct route_query verify_query[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct route_query version_query[] = {
+    {"version", "integer", "An earlier definition; for admins."},
+    {NULL, NULL, NULL},
+};
+
 #define DATASET "/catalog/datasets/by-name/{name}"
 
 static const struct route table[] = {
@@ -122,6 +127,19 @@ static const struct route table[] = {
     {HTTP_DELETE, "/catalog/suppressions/{name}", PERMIT_ADMIN, "erasure", "removeSuppression",
      "Lets rows of a dataset's erased keys in again", NULL, "SuppressionRemoved", reason_query,
      suppressions_remove, NULL, "suppression.remove", "suppression:"},
+    {HTTP_POST, "/catalog/views", PERMIT_ADMIN, "views", "createView",
+     "Makes a view, or gives it another definition", "ViewRequest", "View", reason_query, view_make,
+     NULL, "view.put", "view:"},
+    {HTTP_GET, "/catalog/views", PERMIT_TOKEN, "views", "listViews", "Views, by name", NULL,
+     "Views", page_query, view_list, NULL, NULL, NULL},
+    {HTTP_GET, "/catalog/views/{name}", PERMIT_READ_VIEW, "views", "showView",
+     "Columns of a view; to admins its definition", NULL, "View", version_query, view_show, NULL,
+     NULL, "view:"},
+    {HTTP_DELETE, "/catalog/views/{name}", PERMIT_ADMIN, "views", "removeView", "Removes a view",
+     NULL, "ViewRemoved", reason_query, view_remove, NULL, "view.remove", "view:"},
+    {HTTP_POST, "/catalog/mask-key/rotate", PERMIT_ADMIN, "views", "rotateMaskKey",
+     "Gives hashes another key: what was hashed before does not join any more", NULL,
+     "MaskKeyRotated", reason_query, mask_key_rotate, NULL, "mask_key.rotate", NULL},
     {HTTP_POST, "/query/sql", PERMIT_STATEMENT, "query", "querySql",
      "Runs a SELECT, or a statement that writes", "Sql", "Rows", sql_query, query_sql, NULL, NULL,
      NULL},

@@ -93,15 +93,19 @@ static enum err_code open_views(struct api *api, struct str cache, struct err *e
     return views_open(&o, &api->views, err);
 }
 
+enum err_code api_forget(struct api *api, struct err *err) {
+    queries_forget(api->queries);
+    catalog_view_forget(api->catalog); // filters may quote values
+    return views_forget(api->views, err);
+}
+
 // What the floors above the tables keep of values goes with an erasure.
 static enum err_code forget(void *ctx, struct erase_forgetting *f, struct arena *a,
                             struct err *err) {
-    const struct api *api = ctx;
+    struct api *api = ctx;
     const struct audit_quotes quotes = {f->quotes, f->ctx};
     struct audit_forgotten done;
-    queries_forget(api->queries);
-    catalog_view_forget(api->catalog);
-    TRY(views_forget(api->views, err));
+    TRY(api_forget(api, err));
     const enum err_code code = audit_forget(api->audit, &quotes, a, &done, err);
     f->texts = done.texts;
     f->objects = done.objects;

@@ -281,6 +281,9 @@ static bool has_room(const struct audit *a, const struct audit_item *i) {
 
 // With the lock held.
 static void queue_add(struct audit *a, struct audit_item *i) {
+    if (i->started_us <= a->forgot_us) {
+        i->sql = STR_NONE;
+    }
     *(a->last != NULL ? &a->last->next : &a->first) = i;
     a->last = i;
     a->count++;
@@ -344,11 +347,12 @@ enum err_code audit_add(struct audit *a, const struct audit_entry *e, struct err
     return waits ? ERR_BUSY : ERR_OK;
 }
 
-// Waits until what waits now is written.
+// Waits until what waits now is written; what is running now will have no text.
 static enum err_code flush(struct audit *a, struct err *err) {
     const int64_t until_us = clock_mono_us() + a->options.wait_ms * 1000;
     LOCKED(&a->lock);
     const uint64_t wanted = a->added;
+    a->forgot_us = clock_mono_us();
     bool in_time = true;
     while (a->finished < wanted && in_time) {
         a->hurry = true;

@@ -80,8 +80,10 @@ bool audit_is_strict(const struct audit *a);
 // Texts are copied. Without `durable` it does not fail.
 MUST_CHECK enum err_code audit_add(struct audit *a, const struct audit_entry *e, struct err *err);
 
-// Writes what waits, takes the texts out for which `quotes` is true, of all servers, and gives the
-// secret of the hashes another value. What it has done up to a failure is done.
+// Writes what waits, takes the texts out for which `quotes` is true, whichever server has written
+// them, and gives the secret of the hashes another value. Of queries that run meanwhile no text is
+// told when they end. What another server has not written yet, it writes. What was done up to a
+// failure is done.
 struct audit_quotes {
     bool (*fn)(void *ctx, struct str sql);
     void *ctx;

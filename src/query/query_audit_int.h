@@ -13,7 +13,7 @@ struct audit_item {
     struct str principal, action, target, reason, query_id, sql;
     enum err_code outcome;
     json_t *details; // owned
-    int64_t added_us;
+    int64_t added_us, started_us;
     size_t bytes;
     struct audit_wait *wait; // who waits until it is durable; under the lock
 };
@@ -37,6 +37,7 @@ struct audit {
     int64_t retry_us;   // not before; 0: all is well
     int64_t pause_us;
     uint64_t added, finished; // items so far
+    int64_t forgot_us;        // of queries that began up to then, texts are not told any more
     int64_t look_us;          // when it is looked for texts that are too old
     pthread_t writer;
 };

@@ -102,6 +102,7 @@ struct audit_item *audit_item_new(const struct audit_entry *e) {
     i->outcome = e->outcome;
     i->details = details_json(e);
     i->added_us = clock_mono_us();
+    i->started_us = i->added_us - e->duration_us;
     i->bytes = bytes;
     return i;
 }

@@ -677,6 +677,25 @@ static void texts_that_quote_are_forgotten_and_those_that_wait_too(void **state)
     audit_close(a);
 }
 
+static void of_queries_that_run_while_it_is_forgotten_no_text_is_told(void **state) {
+    (void)state;
+    int asked = 0;
+    const struct audit_quotes quotes = {has_ada, &asked};
+    struct audit_forgotten gone;
+    options.sql = AUDIT_SQL_KEEP;
+    struct audit *a = audit_new(&options);
+    OK(audit_forget(a, &quotes, &arena, &gone, &err));
+    struct audit_entry e = entry("q1", "of ada");
+    e.duration_us = 60 * 1000000;
+    OK(audit_add(a, &e, &err));
+    while (clock_mono_us() <= a->forgot_us) {
+        (void)usleep(1);
+    }
+    add(a, "q2", "of ada, who came later");
+    audit_close(a);
+    assert_string_equal(texts_told(), "-\nof ada, who came later\n");
+}
+
 static void forgetting_gives_the_hashes_another_secret(void **state) {
     (void)state;
     int asked = 0;
@@ -774,6 +793,7 @@ int main(void) {
         T(texts_of_an_hour_are_brought_together_and_still_found),
         T(what_is_damaged_does_not_keep_other_hours_apart),
         T(texts_that_quote_are_forgotten_and_those_that_wait_too),
+        T(of_queries_that_run_while_it_is_forgotten_no_text_is_told),
         T(forgetting_gives_the_hashes_another_secret),
         T(texts_that_nobody_can_read_are_forgotten),
         T(forgetting_may_fail_at_any_operation_and_be_done_again),

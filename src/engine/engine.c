@@ -50,7 +50,9 @@ static enum err_code configure(const struct engine_options *o, duckdb_config c, 
     DEFER(arena_release) struct arena a = ARENA(1 << 16);
     const int64_t memory = memory_of(o);
     TRY(set(c, "memory_limit", arena_printf(&a, "%lldB", (long long)memory).ptr, err));
-    if (o->threads > 0) {
+    if (o->confine) {
+        TRY(set(c, "threads", "1", err));
+    } else if (o->threads > 0) {
         TRY(set(c, "threads", arena_printf(&a, "%d", o->threads).ptr, err));
     }
     TRY(set(c, "temp_directory", o->no_files ? "" : arena_cstr(&a, o->temp_dir), err));
@@ -77,9 +79,31 @@ static enum err_code open_instance(const struct engine_options *o, duckdb_databa
     return ERR_OK;
 }
 
-static enum err_code apply_settings(struct engine *e, struct err *err) {
+static enum err_code confine(const struct engine_options *o, struct session *s, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    TRY(o->confine(o->confine_ctx, err));
+    return session_run(s, arena_printf(&a, "SET GLOBAL threads = %d", MAX(o->threads, 1)), err);
+}
+
+static enum err_code keep_inside(struct str folder, struct session *s, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    TRY(session_run(s,
+                    arena_printf(&a, "SET GLOBAL allowed_directories = [" STR_FMT "]",
+                                 STR_ARG(sql_literal(folder, &a))),
+                    err));
+    return session_run(s, STR("SET GLOBAL enable_external_access = false"), err);
+}
+
+static enum err_code apply_settings(const struct engine_options *o, struct engine *e,
+                                    struct err *err) {
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
+    if (o->confine) {
+        TRY(confine(o, s, err));
+    }
+    if (o->only_folder.len > 0) {
+        TRY(keep_inside(o->only_folder, s, err));
+    }
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         TRY(session_run(s, str_from(settings[i]), err));
     }
@@ -99,7 +123,7 @@ enum err_code engine_open(const struct engine_options *o, struct engine **ret, s
     code = code == ERR_OK ? engine_count_open(e, err) : code;
     code = code == ERR_OK ? engine_map_open(e, err) : code;
     if (code == ERR_OK) {
-        code = apply_settings(e, err);
+        code = apply_settings(o, e, err);
     }
     if (code != ERR_OK) {
         engine_close(e);

@@ -28,10 +28,15 @@ struct session;
 struct rows;
 
 struct engine_options {
-    int threads;          // 0: all processors
-    int64_t memory_bytes; // 0: half of the machine's (or the cgroup's)
-    struct str temp_dir;  // spill files; empty: no spilling
-    bool no_files;        // cannot open any file: for parsing only
+    int threads;            // 0: all processors
+    int64_t memory_bytes;   // 0: half of the machine's (or the cgroup's)
+    struct str temp_dir;    // spill files; empty: no spilling
+    bool no_files;          // cannot open any file: for parsing only
+    struct str only_folder; // if not empty: cannot open a file elsewhere, however it is asked
+    // If not NULL: called when the instance is there, with one thread and before there are others
+    // (threads then says how many), for a process that gives up its rights.
+    enum err_code (*confine)(void *ctx, struct err *err);
+    void *confine_ctx;
 };
 
 MUST_CHECK enum err_code engine_open(const struct engine_options *o, struct engine **ret,

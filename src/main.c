@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/grid.h"
 #include "cli/help.h"
+#include "worker/worker.h"
 
 enum {
     EXIT_DONE = 0,
@@ -490,11 +491,19 @@ static enum err_code show_help(const struct args *a, struct err *err) {
     return grid_write(&out, err);
 }
 
+// What a server starts, not a command of its users: nobody reads its help.
+static bool is_worker(int argc, char **argv) {
+    return argc == 1 && strcmp(argv[0], "worker") == 0;
+}
+
 static enum err_code run(int argc, char **argv, struct err *err) {
     DEFER(arena_release) struct arena arena = ARENA(ARENA_BYTES);
     char version[] = "version";
     char *version_argv[] = {version};
     struct args args = {0};
+    if (is_worker(argc, argv)) {
+        return worker_run(err);
+    }
     if (argc > 0 && strcmp(argv[0], "--version") == 0) {
         argc = 1;
         argv = version_argv;

@@ -24,6 +24,7 @@
 #include "table/table.h"
 #include "upkeep/upkeep.h"
 #include "view/view.h"
+#include "worker/worker.h"
 
 // The server's parts. Made in server.c, used everywhere, owned there.
 struct api {
@@ -35,6 +36,7 @@ struct api {
     struct engine *parser; // of views: can open nothing
     struct views *views;
     struct ingest *ingest;
+    struct workers *workers; // NULL: the kernel has no jail for them
     struct queries *queries;
     struct audit *audit;
     struct jobs *jobs;

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/scratch.h"
 #include "base/version.h"
+#include "worker/jail.h"
 
 #define REQUEST_ARENA_MAX (256 << 20)
 #define PARSED_CACHE_BYTES (128 << 20)
@@ -95,6 +96,7 @@ static enum err_code open_views(struct api *api, struct str cache, struct err *e
 
 enum err_code api_forget(struct api *api, struct err *err) {
     queries_forget(api->queries);
+    workers_forget(api->workers);
     catalog_view_forget(api->catalog); // filters may quote values
     return views_forget(api->views, err);
 }
@@ -125,6 +127,24 @@ static void open_erase(struct api *api, struct str spool, struct str cache) {
     api->erase = erase_new(&o);
 }
 
+// Without a jail the server still serves those who need none.
+static enum err_code open_workers(struct api *api, struct str cache, struct err *err) {
+    const struct config *c = api->config;
+    const struct workers_options o = {.count_max = c->worker_count_max,
+                                      .memory_bytes = c->worker_memory,
+                                      .threads = (int)c->worker_threads,
+                                      .idle_ms = c->worker_idle,
+                                      .cache = cache,
+                                      .weak = c->worker_weak_jail};
+    const enum err_code code = workers_open(&o, &api->workers, err);
+    if (code == ERR_UNSUPPORTED) {
+        log_warn("worker", "restricted_queries=refused error=%s", log_quote(str_from(err->msg)));
+        *err = ERR_NONE;
+        return ERR_OK;
+    }
+    return code;
+}
+
 static enum err_code open_queries(struct api *api, struct err *err) {
     struct audit_options o;
     TRY(audit_options_of(api->config, &o, err));
@@ -147,6 +167,7 @@ static enum err_code open_parts(struct api *api, struct arena *a, struct err *er
     open_hot(api);
     const struct str cache = arena_printf(a, STR_FMT "/cache", STR_ARG(c->server_data));
     TRY(open_views(api, cache, err));
+    TRY(open_workers(api, cache, err));
     TRY(open_queries(api, err));
     const struct upkeep_options u = {.cache = cache,
                                      .memory_bytes = c->upkeep_memory,
@@ -173,6 +194,7 @@ static void close_parts(struct api *api) {
     audit_close(api->audit);
     views_close(api->views);
     engine_close(api->parser);
+    workers_close(api->workers);
     hot_close(api->hot);
     ingest_close(api->ingest);
     tables_free(api->tables);
@@ -279,6 +301,12 @@ static void print_welcome(const struct api *api, struct str token) {
                STR_ARG(c->server_data));
     }
     printf("  datasets  %zu\n", catalog_dataset_count(api->catalog));
+    if (!api->workers) {
+        printf("  note      this kernel has no Landlock: queries of restricted principals are "
+               "refused\n            (see --worker-weak-jail)\n");
+    } else if (jail_landlock_version() == 0) {
+        printf("  note      this kernel has no Landlock: workers run in a weaker jail\n");
+    }
     print_first_step(api, host);
     printf("\n  Ctrl-C stops it.\n\n");
     (void)fflush(stdout);

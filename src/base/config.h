@@ -41,6 +41,11 @@
     X(query, rows_max, count, "10000", 1, 1000000000, "Rows of an answer unless more are asked.")  \
     X(query, sql_max, size, "256K", 64, 4194304, "Bytes of a statement.")                          \
     X(query, log_sql, flag, "false", 0, 1, "Write the SQL text into the log.")                     \
+    X(worker, count_max, count, "4", 1, 256, "Processes at once for restricted queries.")          \
+    X(worker, memory, size, "1G", 67108864, 1099511627776, "Memory of the engine in each.")        \
+    X(worker, threads, count, "0", 0, 1024, "Threads of it; 0: all processors.")                   \
+    X(worker, idle, time_ms, "5m", 1000, 86400000, "Time after which an unused one ends.")         \
+    X(worker, weak_jail, flag, "false", 0, 1, "Accept a kernel that has no Landlock.")             \
     X(audit, queries, text, "all", 0, 0,                                                           \
       "Queries that the journal tells: all, restricted or none.")                                  \
     X(audit, sql, text, "hash", 0, 0, "Their text in it: hash, keep or drop.")                     \

@@ -49,6 +49,9 @@
     X(queries_running, gauge, "Queries running now.")                                              \
     X(queries_waiting, gauge, "Queries waiting for a place.")                                      \
     X(queries_turned_away, counter, "Queries refused because too many were waiting.")              \
+    X(workers_started, counter, "Workers started for restricted queries.")                         \
+    X(workers_killed, counter, "Workers killed, at a deadline or with a cancelled query.")         \
+    X(workers_crashed, counter, "Workers that ended by themselves.")                               \
     X(files_scanned, counter, "Data files that scans had to read.")                                \
     X(files_pruned, counter, "Data files that manifest bounds excluded.")                          \
     X(hot_hits, counter, "Scans that read memory alone.")                                          \

@@ -13,13 +13,14 @@
 #include "base/str.h"
 
 // The prefixes in use, so that whoever sweeps knows them all. In the spool folder: data files
-// before their commit, uploads, rows of deltas. In the cache: what an engine spills, and masked
-// files that are being made.
+// before their commit, uploads, rows of deltas. In the cache: what an engine spills, masked files
+// that are being made, and what a worker may read.
 #define SCRATCH_STAGE "stage-"
 #define SCRATCH_UPLOAD "upload-"
 #define SCRATCH_DELTAS "deltas-"
 #define SCRATCH_SPILL "spill-"
 #define SCRATCH_MASKING "masking-"
+#define SCRATCH_WORKER "worker-"
 // A folder of the spool folder that belongs to all processes: files of rejected rows.
 #define SCRATCH_REJECTS "rejects"
 // The same of the cache: masked files (view/view.h).

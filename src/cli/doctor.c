@@ -26,6 +26,7 @@
 #include "engine/engine.h"
 #include "log/txlog.h"
 #include "store/store.h"
+#include "worker/jail.h"
 
 enum {
     PROBE_TIMEOUT_MS = 3000,
@@ -262,6 +263,20 @@ static void check_parquet(struct doctor *d) {
     say(d, VERDICT_OK, "parquet", NULL, "the engine writes a file and reads it back");
 }
 
+static void check_jail(struct doctor *d) {
+    const int version = jail_landlock_version();
+    if (version > 0) {
+        say(d, VERDICT_OK, "jail", NULL, "Landlock, version %d", version);
+    } else if (d->config.worker_weak_jail) {
+        say(d, VERDICT_WARN, "jail", "use a kernel with Landlock, 5.13 or later",
+            "no Landlock; restricted queries run in a weaker jail");
+    } else {
+        say(d, VERDICT_WARN, "jail",
+            "use a kernel with Landlock, 5.13 or later, or accept less with --worker-weak-jail",
+            "no Landlock; restricted queries will be refused");
+    }
+}
+
 static void check_log(struct doctor *d) {
     struct err err = ERR_NONE;
     struct txlog_report report = {0};
@@ -412,8 +427,9 @@ static void check_port(struct doctor *d) {
 
 enum err_code cli_doctor(const struct args *a, struct err *err) {
     static void (*const checks[])(struct doctor * d) = {
-        check_config,         check_folder,  check_permissions, check_space, check_store, check_log,
-        check_engine_version, check_parquet, check_spool,       check_clock, check_port};
+        check_config, check_folder, check_permissions,    check_space,
+        check_store,  check_log,    check_engine_version, check_parquet,
+        check_jail,   check_spool,  check_clock,          check_port};
     struct doctor d = {.args = a, .arena = a->arena};
     d.out = BUF(1 << 20);
     struct err config_err = ERR_NONE;

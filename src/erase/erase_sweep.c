@@ -214,8 +214,8 @@ static enum err_code sweep_objects(struct sweep *s, struct err *err) {
 }
 
 static int64_t sweep_scratch(const struct erase *e) {
-    static const char *const prefixes[] = {SCRATCH_STAGE, SCRATCH_UPLOAD, SCRATCH_DELTAS,
-                                           SCRATCH_SPILL, SCRATCH_MASKING};
+    static const char *const prefixes[] = {SCRATCH_STAGE, SCRATCH_UPLOAD,  SCRATCH_DELTAS,
+                                           SCRATCH_SPILL, SCRATCH_MASKING, SCRATCH_WORKER};
     size_t files = 0;
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
         files += scratch_clean(str_from(e->spool), str_from(prefixes[i]));

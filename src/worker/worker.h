@@ -9,8 +9,8 @@
 // waits for a key that is new. At its deadline a statement is interrupted; a second later, or when
 // it is cancelled, its worker is killed. The keeper thread starts and buries workers.
 //
-// On the socket each message is a length (u32), a kind (u8) and its body; worker.c has the kinds.
-// The server asks for each batch of chunks, so that a worker that is not asked stands still.
+// On the socket each message is a length (u32), a kind (u8) and its body; worker_int.h has the
+// kinds. The server asks for each batch of chunks, so that a worker that is not asked stands still.
 //
 // Threads: any; a call belongs to one thread, but for worker_cancel.
 #pragma once
@@ -39,14 +39,15 @@ MUST_CHECK enum err_code workers_open(const struct workers_options *o, struct wo
                                       struct err *err);
 void workers_close(struct workers *w); // no call is open; takes NULL
 // Ends all of them as soon as they are idle, so that nothing that they remember stays: for an
-// erasure, a new mask key.
+// erasure, a new mask key. Takes NULL.
 void workers_forget(struct workers *w);
 
 #define WORKER_LOCAL_MAP 1 // number of the mapper that hashes under request.local_key
 
 struct worker_file {
     struct str path; // local
-    struct str name; // under which the statement reads it: no slash
+    struct str name; // under which the statement reads it: no slash. A name is used for one
+                     // content only, ever: the engine remembers what it has read of it.
 };
 struct worker_request {
     struct str key; // for whom
@@ -54,7 +55,7 @@ struct worker_request {
     const struct worker_file *files;
     size_t file_count;
     uint8_t local_key[32];
-    int64_t deadline_us; // monotonic clock
+    int64_t deadline_us; // monotonic clock; 0: none
     int64_t wait_us;     // for a worker that is free, at most until then
 };
 // Takes a worker, or waits for one (ERR_BUSY: none became free), and asks it to begin. Errors of

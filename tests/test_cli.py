@@ -360,6 +360,14 @@ def test_a_view_that_is_not_understood_is_not_made(t, words, says):
     failed(run(t, "view", "show", "odd"), 3)
 
 
+def test_a_bad_filter_is_shown_with_its_place(t):
+    for row_filter, under in (("score > getenv('x')", "getenv"), ("score >", ""), ("score > 1 AND id IN (SELECT id FROM nosuch)", "nosuch")):
+        done = run(t, "view", "put", "odd", "--base", "people", "--columns", "id", "--filter", row_filter)
+        assert done.returncode in (1, 3, 4) and done.stderr.startswith("tarn: "), done.stderr
+        text, caret = done.stderr.splitlines()[-2:]
+        assert caret.strip() == "^" and text[caret.index("^"):].startswith(under), done.stderr
+
+
 # Roles and tokens
 
 def test_a_role_is_set_shown_used_and_removed(t):

@@ -65,3 +65,6 @@ MUST_CHECK enum err_code cli_time(const struct args *a, const char *option, stru
 void cli_say_suppressed(int64_t rows);
 // The line of a statement with a caret under the byte at position, for standard error.
 void cli_caret(struct str sql, int64_t position, struct buf *out);
+// Says a failure with the place in the statement that it speaks of, so that main does not; or, if
+// it speaks of none, leaves it to main. Returns the code.
+enum err_code cli_say_failure(struct str sql, struct err *err);

@@ -115,6 +115,17 @@ void cli_caret(struct str sql, int64_t position, struct buf *out) {
     buf_add_cstr(out, "^\n");
 }
 
+enum err_code cli_say_failure(struct str sql, struct err *err) {
+    DEFER(buf_release) struct buf out = BUF((size_t)SQL_BYTES_MAX * 2);
+    if (err->position < 0) {
+        return err->code;
+    }
+    cli_caret(sql, err->position, &out);
+    fprintf(stderr, "tarn: %s\n%s", err->msg, out.ptr ? out.ptr : "");
+    err->msg[0] = '\0';
+    return err->code;
+}
+
 // JSON text taken apart without reading its numbers, so that what is shown is what came.
 
 static bool is_one_of(char c, const char *set) {
@@ -339,18 +350,6 @@ static enum err_code find_format(const struct args *a, size_t *ret, struct err *
     return ERR_OK;
 }
 
-// Says a failure of the statement with the place that it speaks of, so that main does not.
-static enum err_code statement_failed(struct str sql, struct err *err) {
-    DEFER(buf_release) struct buf out = BUF((size_t)SQL_BYTES_MAX * 2);
-    if (err->position < 0) {
-        return err->code;
-    }
-    cli_caret(sql, err->position, &out);
-    fprintf(stderr, "tarn: %s\n%s", err->msg, out.ptr ? out.ptr : "");
-    err->msg[0] = '\0';
-    return err->code;
-}
-
 enum err_code cli_query(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf sql = BUF(SQL_BYTES_MAX);
     DEFER(buf_release) struct buf body = BUF((size_t)SQL_BYTES_MAX * 7);
@@ -372,7 +371,7 @@ enum err_code cli_query(const struct args *a, struct err *err) {
                                      .json = buf_str(&body),
                                      .take = accept ? take_piece : NULL};
     if (client_send(c, &r, &answer, err) != ERR_OK) {
-        return statement_failed(buf_str(&sql), err);
+        return cli_say_failure(buf_str(&sql), err);
     }
     if (!accept) {
         return show(a, formats[format].name, buf_str(&answer.body), err);

@@ -227,12 +227,9 @@ enum err_code cli_view_put(const struct args *a, struct err *err) {
     buf_add_cstr(&path, "/catalog/views");
     add_reason(a, &path);
     if (client_json(c, "POST", buf_str(&path), &body, &answer, err) != ERR_OK) {
-        if (err->position >= 0 && args_value(a, "filter") != NULL) {
-            DEFER(buf_release) struct buf caret = BUF(1 << 17);
-            cli_caret(str_from(args_value(a, "filter")), err->position, &caret);
-            fprintf(stderr, STR_FMT, STR_ARG(buf_str(&caret)));
-        }
-        return err->code;
+        return args_value(a, "filter") != NULL
+                   ? cli_say_failure(str_from(args_value(a, "filter")), err)
+                   : err->code;
     }
     (void)json_get_i64(answer, "version", &number);
     fprintf(stderr, "view %s is set, version %" PRId64 "\n", a->words[0], number);

@@ -136,6 +136,17 @@ static int64_t filter_position(int64_t position, size_t head, struct str filter)
     return ret >= 0 && ret <= (int64_t)filter.len ? ret : -1;
 }
 
+// The parser complains of the bracket that we have put behind it, which is not theirs to know of.
+static enum err_code locate(size_t head, struct str filter, struct err *err) {
+    if (err->code == ERR_SQL && err->position >= (int64_t)(head + filter.len)) {
+        (void)err_set(err, ERR_SQL, "syntax error: the row filter ends where more is expected");
+        err->position = (int64_t)filter.len;
+    } else {
+        err->position = filter_position(err->position, head, filter);
+    }
+    return err->code;
+}
+
 enum err_code guard_check_filter(struct engine *parser, struct str base, struct str filter,
                                  struct arena *a, struct guard_filter **ret, struct err *err) {
     TRY(guard_check_text(base, err));
@@ -149,8 +160,7 @@ enum err_code guard_check_filter(struct engine *parser, struct str base, struct 
     const struct guard_expected expected = {check_form, &form};
     struct guard_statement *g = NULL;
     if (guard_check_shape(parser, sql, &expected, a, &g, err) != ERR_OK) {
-        err->position = filter_position(err->position, head.len, filter);
-        return err->code;
+        return locate(head.len, filter, err);
     }
     for (size_t i = 0; i < g->table_count; i++) {
         g->tables[i].position = filter_position(g->tables[i].position, head.len, filter);

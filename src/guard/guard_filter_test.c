@@ -305,7 +305,7 @@ static void positions_are_in_the_filter(void **state) {
         int64_t position;
     } cases[] = {
         {"status = getenv('x')", 9},
-        {"id > 1 AND", -1},
+        {"id > 1 AND", 10},
         {"id IN (SELECT k FROM __raw__o)", 21},
         {"id IN (SELECT k FROM system.files)", 21},
         {"hash(t) = 1", 5},

@@ -93,6 +93,14 @@ bool catalog_rights_none(const struct catalog_rights *r) {
            r->grant_count == 0;
 }
 
+bool catalog_rights_read_raw(const struct catalog_rights *r) {
+    bool reads = r->admin || (r->every_dataset & CATALOG_READ_RAW) != 0;
+    for (size_t i = 0; i < r->grant_count && !reads; i++) {
+        reads = (r->grants[i].rights & CATALOG_READ_RAW) != 0;
+    }
+    return reads;
+}
+
 // ---- Asking
 
 static unsigned granted(const struct catalog_rights *r, enum catalog_object object,

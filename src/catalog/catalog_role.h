@@ -99,6 +99,7 @@ void catalog_rights_resolve(struct catalog *c, const struct str *roles, size_t r
 bool catalog_rights_none(const struct catalog_rights *r); // nothing at all
 // On the dataset with that name of its own, in that bucket; 0: it is not to be known of.
 unsigned catalog_rights_on(const struct catalog_rights *r, struct str dataset, struct str bucket);
+bool catalog_rights_read_raw(const struct catalog_rights *r); // of any dataset, there or not
 unsigned catalog_rights_on_view(const struct catalog_rights *r, struct str view);
 
 // Looks a dataset up for somebody. The names that they have no right on do not exist for them: the

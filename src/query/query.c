@@ -21,6 +21,8 @@ enum err_code queries_open(const struct config *c, const struct queries_parts *p
     struct queries *s = xcalloc(1, sizeof(*s));
     s->tables = parts->tables;
     s->hot = parts->hot;
+    s->views = parts->views;
+    s->workers = parts->workers;
     s->engine = parts->engine;
     s->audit = parts->audit;
     s->parser = p;
@@ -62,6 +64,9 @@ static void cancel_locked(struct query *q) {
     if (q->session != NULL) {
         session_interrupt(q->session);
     }
+    if (q->worker != NULL) {
+        worker_cancel(q->worker);
+    }
     pthread_cond_broadcast(&q->service->change);
 }
 
@@ -85,7 +90,7 @@ static void running_add(struct queries *s, int64_t n) {
 }
 
 // Waits for a place, first come first served as far as the lock is.
-static enum err_code place_take(struct query *q, struct err *err) {
+enum err_code query_place_take(struct query *q, struct err *err) {
     struct queries *s = q->service;
     LOCKED(&s->lock);
     if (s->running >= s->running_max && s->waiting >= s->waiting_max) {
@@ -114,7 +119,7 @@ static enum err_code place_take(struct query *q, struct err *err) {
 }
 
 // The session becomes visible to queries_cancel only here, and stops being so in query_end.
-static enum err_code session_take(struct query *q, struct err *err) {
+enum err_code query_session_take(struct query *q, struct err *err) {
     struct session *session;
     TRY(session_open(q->service->engine, &session, err));
     session_deadline(session, q->start_us + q->timeout_us);
@@ -140,16 +145,30 @@ enum err_code query_permit(const struct query *q, struct str name, unsigned need
                                   err);
 }
 
+enum err_code query_permit_table(const struct query *q, struct str name, struct catalog_table *ret,
+                                 struct err *err) {
+    const struct catalog_wish wish = {q->rights, CATALOG_READ_RAW};
+    return catalog_table_permit(tables_catalog(q->service->tables), name, &wish, q->arena, ret,
+                                err);
+}
+
+bool query_is_over(struct query *q) {
+    LOCKED(&q->service->lock);
+    return q->cancelled || q->service->stopping;
+}
+
 // The query, as far as it has come, as the audit is told of it. What is too long to be a statement
 // is not looked at, nor told.
 static struct audit_entry audit_entry_of(const struct query *q) {
-    return (struct audit_entry){.action = STR("query.sql"),
+    return (struct audit_entry){.action = q->preview ? STR("query.preview") : STR("query.sql"),
                                 .query_id = q->id,
                                 .principal = q->principal,
                                 .reason = q->reason,
                                 .sql = q->sql.len <= q->service->sql_max ? q->sql : STR_NONE,
                                 .roles = q->roles,
                                 .role_count = q->role_count,
+                                .views = q->views,
+                                .view_count = q->view_count,
                                 .snapshots = q->snapshots,
                                 .snapshot_count = q->snapshot_count,
                                 .restricted = q->restricted,
@@ -157,7 +176,7 @@ static struct audit_entry audit_entry_of(const struct query *q) {
 }
 
 // Before anything of the statement runs.
-static enum err_code audit_begin(struct query *q, struct err *err) {
+enum err_code query_audit_begin(struct query *q, struct err *err) {
     if (!audit_is_strict(q->service->audit)) {
         return ERR_OK;
     }
@@ -195,7 +214,7 @@ static void audit_end(const struct query *q, int64_t rows, int64_t bytes,
     (void)audit_add(q->service->audit, &e, &none);
 }
 
-static enum err_code session_ask(struct query *q, struct str sql, struct err *err) {
+enum err_code query_ask(struct query *q, struct str sql, struct err *err) {
     const enum err_code code = session_query(q->session, sql, &q->rows, err);
     if (code != ERR_OK) {
         query_locate_error(q, err);
@@ -209,13 +228,18 @@ static enum err_code read_start(struct query *q, struct err *err) {
     int64_t since = q->start_us;
     TRY(query_check(q, &g, err));
     q->timing.guard_us = lap(&since);
-    TRY(place_take(q, err));
+    TRY(query_place_take(q, err));
     q->timing.wait_us = lap(&since);
     TRY(query_bind(q, g, NULL, &bound, err));
     q->timing.plan_us = lap(&since);
-    TRY(audit_begin(q, err));
-    TRY(session_take(q, err));
-    TRY(session_ask(q, bound.sql, err));
+    q->restricted = bound.jailed;
+    TRY(query_audit_begin(q, err));
+    if (bound.jailed) {
+        TRY(query_jail_start(q, &bound, err));
+    } else {
+        TRY(query_session_take(q, err));
+        TRY(query_ask(q, bound.sql, err));
+    }
     q->timing.start_us = lap(&since);
     return ERR_OK;
 }
@@ -231,10 +255,10 @@ static enum err_code answer_change(struct query *q, struct err *err) {
         q->session = fresh;
     }
     session_close(used);
-    return session_ask(q,
-                       arena_printf(q->arena, "SELECT CAST(%lld AS BIGINT) AS rows_affected",
-                                    (long long)q->change->rows),
-                       err);
+    return query_ask(q,
+                     arena_printf(q->arena, "SELECT CAST(%lld AS BIGINT) AS rows_affected",
+                                  (long long)q->change->rows),
+                     err);
 }
 
 static enum err_code change_start(struct query *q, struct err *err) {
@@ -243,10 +267,10 @@ static enum err_code change_start(struct query *q, struct err *err) {
     TRY(query_check_change(q, &c, err));
     q->attempt = (struct query_attempt){.action = str_from(c->action), .target = c->target.text};
     q->timing.guard_us = lap(&since);
-    TRY(place_take(q, err));
+    TRY(query_place_take(q, err));
     q->timing.wait_us = lap(&since);
-    TRY(audit_begin(q, err));
-    TRY(session_take(q, err));
+    TRY(query_audit_begin(q, err));
+    TRY(query_session_take(q, err));
     TRY(query_change_run(q, c, err));
     TRY(answer_change(q, err));
     q->timing.start_us = lap(&since);
@@ -264,6 +288,8 @@ static struct query *query_new(struct queries *s, const struct query_request *r,
     q->role_count = r->role_count;
     q->reason = r->reason;
     q->idempotency_key = r->idempotency_key;
+    q->preview = r->preview;
+    q->unmasked = r->unmasked;
     q->sql = r->sql;
     q->start_us = clock_mono_us();
     q->wall_us = clock_wall_us();
@@ -330,6 +356,11 @@ const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_
     return q->snapshots;
 }
 
+const struct query_view *query_views(const struct query *q, size_t *ret_count) {
+    *ret_count = q->view_count;
+    return q->views;
+}
+
 int64_t query_elapsed_us(const struct query *q) {
     return clock_mono_us() - q->start_us;
 }
@@ -370,12 +401,14 @@ static void outcome_log(const struct query *q, int64_t rows, const struct err *o
 static void query_leave(struct query *q, int64_t rows, const struct err *outcome) {
     struct queries *s = q->service;
     struct session *session = NULL;
+    struct worker_call *worker = NULL;
     outcome_count(outcome, rows);
     outcome_log(q, rows, outcome);
     rows_close(q->rows);
     {
         LOCKED(&s->lock);
         session = TAKE(q->session);
+        worker = TAKE(q->worker);
         DL_DELETE(s->all, q); // NOLINT: it is in the list since query_start
         if (q->state == QUERY_RUNNING) {
             running_add(s, -1);
@@ -383,6 +416,7 @@ static void query_leave(struct query *q, int64_t rows, const struct err *outcome
         pthread_cond_broadcast(&s->change);
     }
     session_close(session);
+    worker_end(worker);
 }
 
 void query_end(struct query *q, int64_t rows, int64_t bytes, const struct err *outcome) {
@@ -392,14 +426,15 @@ void query_end(struct query *q, int64_t rows, int64_t bytes, const struct err *o
     }
 }
 
-enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
-                          struct query **ret, struct err *err) {
+enum err_code query_start_by(struct queries *s, const struct query_request *r,
+                             const struct query_way *way, struct arena *a, struct query **ret,
+                             struct err *err) {
     struct query *q = query_new(s, r, a);
-    const bool writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
-    q->attempt.action = writes ? STR("sql.write") : STR_NONE;
+    q->writes = r->sql.len <= s->sql_max && guard_writes(r->sql);
+    q->attempt.action = q->writes ? STR("sql.write") : STR_NONE;
     enum err_code code = query_admit(q, err);
     if (code == ERR_OK) {
-        code = writes ? change_start(q, err) : read_start(q, err);
+        code = way->run(q, way->ctx, err);
     }
     q->attempt.audited = audit_wants(s->audit, q->restricted);
     if (code == ERR_OK) {
@@ -415,6 +450,20 @@ enum err_code query_start(struct queries *s, const struct query_request *r, stru
     }
     TRY(audit_failure(q, &outcome, err));
     return code;
+}
+
+static enum err_code run_statement(struct query *q, const void *ctx, struct err *err) {
+    (void)ctx;
+    if (q->writes && q->preview) {
+        return err_set(err, ERR_REFUSED, "a preview only reads");
+    }
+    return q->writes ? change_start(q, err) : read_start(q, err);
+}
+
+enum err_code query_start(struct queries *s, const struct query_request *r, struct arena *a,
+                          struct query **ret, struct err *err) {
+    const struct query_way way = {.run = run_statement};
+    return query_start_by(s, r, &way, a, ret, err);
 }
 
 static bool is_of(const struct query *q, struct str principal) {

@@ -8,6 +8,11 @@
 // scans, waits for a place if all are taken, and starts it. Rows are then pulled; query_end gives
 // the place back. One log position serves the whole query.
 //
+// Views are read from their masked files (view/view.h), whoever asks. A statement of somebody who
+// is no admin runs in a jailed worker (worker/worker.h) unless it reads a dataset that they may
+// read raw; one that names neither dataset nor view runs in the server's engine only for somebody
+// who may read some dataset raw. Statements that write run in the server's engine.
+//
 // Threads: a query belongs to one thread; the service to any.
 #pragma once
 
@@ -23,17 +28,22 @@
 #include "hot/hot.h"
 #include "table/table.h"
 #include "table/table_alter.h"
+#include "view/view.h"
+#include "worker/worker.h"
 
 struct audit; // query_audit.h
 struct queries;
 struct query;
 
-// What the service stands on; borrowed. hot and audit may be NULL.
+// What the service stands on; borrowed. hot and audit may be NULL; views too, if there are none;
+// workers NULL: what is to run in a worker is refused.
 struct queries_parts {
     struct tables *tables;
     struct hot *hot;
     struct engine *engine;
     struct audit *audit; // is told of every query that was asked for
+    struct views *views;
+    struct workers *workers;
 };
 MUST_CHECK enum err_code queries_open(const struct config *c, const struct queries_parts *p,
                                       struct queries **ret, struct err *err);
@@ -50,12 +60,15 @@ struct query_request {
     // What they may do, and the limits of time and number; borrowed for as long as the query lives.
     // A dataset on which they have no right is answered like one that is not there.
     const struct catalog_rights *rights;
-    const struct str *roles; // of the principal, for the journal
+    const struct str *roles; // of the principal, by name: those with the same may share a worker
     size_t role_count;
     struct str reason; // why, for the journal; may be empty
     // INSERT, UPDATE and DELETE: of two requests with one key the second is answered as the first
     // was, see catalog_idempotency. Empty: none.
     struct str idempotency_key;
+    // A look at what somebody would get. unmasked: the views that it names give the true values of
+    // all rows of their bases, which the principal must be allowed to read raw.
+    bool preview, unmasked;
     struct query_attempt *attempt; // out: set when query_start fails; NULL: not wanted
 };
 
@@ -79,6 +92,12 @@ struct str query_id(const struct query *q);
 struct rows *query_rows(struct query *q); // borrowed; pull with rows_next
 // The datasets that it reads and at which snapshot, each once, in order of mention.
 const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_count);
+// The views that it reads, each once.
+struct query_view {
+    struct str name;
+    int64_t number; // of its definition
+};
+const struct query_view *query_views(const struct query *q, size_t *ret_count);
 int64_t query_elapsed_us(const struct query *q);
 // What a statement that writes has done; NULL: it was none.
 struct query_change {
@@ -98,6 +117,17 @@ struct query_timing query_timing(const struct query *q);
 // Rows and bytes that were answered. outcome NULL: it went well. Counts, logs, gives the place
 // back, and tells the journal. Takes NULL.
 void query_end(struct query *q, int64_t rows, int64_t bytes, const struct err *outcome);
+
+// Starts a look at a view beside its base, for who may read that raw: for each live row of it the
+// true values of the view's columns, then what is shown for them, then whether the row is. Or how
+// many rows there are, and how many of them are shown. r->sql is not looked at.
+struct query_compare {
+    struct str view;
+    bool count;
+};
+MUST_CHECK enum err_code query_compare_start(struct queries *q, const struct query_request *r,
+                                             const struct query_compare *compare, struct arena *a,
+                                             struct query **ret, struct err *err);
 
 // Changes the columns of a dataset, with the right to write it.
 MUST_CHECK enum err_code query_alter(struct queries *q, const struct query_request *r,

@@ -52,17 +52,13 @@ MUST_CHECK enum err_code audit_options_of(const struct config *c, struct audit_o
 struct audit *audit_new(const struct audit_options *o);
 void audit_close(struct audit *a); // writes what waits; takes NULL
 
-struct audit_view {
-    struct str name;
-    int64_t number;
-};
 struct audit_entry {
     struct str action; // "query.sql"
     struct str query_id, principal, reason;
     struct str sql; // empty: not told
     const struct str *roles;
     size_t role_count;
-    const struct audit_view *views;
+    const struct query_view *views;
     size_t view_count;
     const struct query_snapshot *snapshots;
     size_t snapshot_count;

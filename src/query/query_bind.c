@@ -1,5 +1,6 @@
 // Binding: from the tables that a checked statement mentions to scans of one consistent state.
 
+#include "base/hash.h"
 #include "query/query_int.h"
 
 #define PIN_ATTEMPTS 16
@@ -66,10 +67,8 @@ static void note_attempt(struct query *q, const char *prefix, struct str name) {
     }
 }
 
-static enum err_code pin_named(struct query *q, const struct guard_table *mention,
-                               struct table_pin *ret, struct err *err) {
-    struct catalog_dataset d;
-    struct table_want want = {.raw = mention->raw};
+static struct table_want want_of(const struct guard_table *mention, struct str name) {
+    struct table_want want = {.name = name, .raw = mention->raw};
     if (mention->at == GUARD_AT_VERSION) {
         want.at = TABLE_AT_VERSION;
         want.value = mention->version;
@@ -77,19 +76,7 @@ static enum err_code pin_named(struct query *q, const struct guard_table *mentio
         want.at = TABLE_AT_TIMESTAMP;
         want.value = mention->timestamp_us;
     }
-    enum err_code code = query_permit(q, mention->name, CATALOG_READ_RAW, &d, err);
-    if (code == ERR_OK) {
-        want.name = d.name;
-        code = table_pin_at(q->service->tables, &want, q->arena, ret, err);
-    }
-    if (code == ERR_OK && !may_read(q, &ret->dataset)) { // it was made anew meanwhile
-        code = err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(mention->name));
-    }
-    if (code != ERR_OK) {
-        note_attempt(q, mention->raw ? GUARD_RAW : "", mention->name);
-        err->position = mention->position;
-    }
-    return code;
+    return want;
 }
 
 // A bind under way.
@@ -98,7 +85,48 @@ struct bind {
     const struct guard_statement *statement;
     struct query_base *base; // or NULL
     struct table_pin *pins;
+    struct view_pin *views;
 };
+
+// With the rows that are deleted there is a dataset alone.
+static enum err_code find_named(const struct query *q, const struct guard_table *mention,
+                                struct catalog_table *ret, struct err *err) {
+    *ret = (struct catalog_table){0};
+    return mention->raw ? query_permit(q, mention->name, CATALOG_READ_RAW, &ret->dataset, err)
+                        : query_permit_table(q, mention->name, ret, err);
+}
+
+static enum err_code pin_table(struct query *q, const struct guard_table *mention,
+                               const struct catalog_dataset *d, struct table_pin *ret,
+                               struct err *err) {
+    const struct table_want want = want_of(mention, d->name);
+    TRY(table_pin_at(q->service->tables, &want, q->arena, ret, err));
+    if (!may_read(q, &ret->dataset)) { // it was made anew meanwhile
+        return err_set(err, ERR_NOT_FOUND, "no dataset \"" STR_FMT "\"", STR_ARG(mention->name));
+    }
+    return ERR_OK;
+}
+
+static enum err_code pin_named(struct bind *b, size_t i, struct err *err) {
+    struct query *q = b->query;
+    const struct guard_table *mention = &b->statement->tables[i];
+    struct catalog_table found;
+    enum err_code code = find_named(q, mention, &found, err);
+    b->pins[i] = (struct table_pin){0};
+    b->views[i] = (struct view_pin){0};
+    if (code == ERR_OK && found.is_view) {
+        const struct table_want want = want_of(mention, found.view.base);
+        CHECK(q->service->views != NULL);
+        code = view_pin_at(q->service->views, &found.view, &want, q->arena, &b->views[i], err);
+    } else if (code == ERR_OK) {
+        code = pin_table(q, mention, &found.dataset, &b->pins[i], err);
+    }
+    if (code != ERR_OK) {
+        note_attempt(q, mention->raw ? GUARD_RAW : "", mention->name);
+        err->position = mention->position;
+    }
+    return code;
+}
 
 static bool is_target(const struct bind *b, size_t i) {
     return b->base != NULL && b->base->wants_places && i == b->base->change->target_table;
@@ -120,13 +148,30 @@ static enum err_code pin_one(struct bind *b, size_t i, struct err *err) {
         }
         return ERR_OK;
     }
-    TRY(pin_named(b->query, mention, pin, err));
-    if (b->base != NULL && mention->at == GUARD_AT_NOW &&
+    TRY(pin_named(b, i, err));
+    if (b->base != NULL && mention->at == GUARD_AT_NOW && pin->metadata != NULL &&
         str_eq(pin->dataset.id, b->base->pin->dataset.id)) {
         *pin = *b->base->pin;
         pin->raw = mention->raw;
     }
     return ERR_OK;
+}
+
+static bool view_agrees(const struct query *q, const struct view_pin *view) {
+    bool agrees = true;
+    for (size_t i = 0; i < view->pin_count && agrees; i++) {
+        agrees = table_pin_current(q->service->tables, &view->pins[i], q->arena);
+    }
+    return agrees;
+}
+
+// How many states of datasets must belong to one moment.
+static size_t count_pins(const struct bind *b) {
+    size_t count = b->base != NULL ? 1 : 0;
+    for (size_t i = 0; i < b->statement->table_count; i++) {
+        count += MAX(b->views[i].pin_count, 1);
+    }
+    return count;
 }
 
 // Has any of the datasets moved since it was pinned? If none has, all pins held at one moment. The
@@ -143,6 +188,9 @@ static bool pins_agree(struct bind *b) {
             !table_pin_current(q->service->tables, pin, q->arena)) {
             return false;
         }
+        if (!view_agrees(q, &b->views[i])) {
+            return false;
+        }
     }
     return true;
 }
@@ -153,29 +201,47 @@ static enum err_code pin_all(struct bind *b, struct err *err) {
         for (size_t i = 0; i < count; i++) {
             TRY(pin_one(b, i, err));
         }
-        if (count + (b->base != NULL ? 1 : 0) < 2 || pins_agree(b)) {
+        if (count_pins(b) < 2 || pins_agree(b)) {
             return ERR_OK;
         }
     }
     return err_set(err, ERR_BUSY, "the datasets change too fast to be read together: try again");
 }
 
-static void note_snapshots(struct query *q, const struct table_pin *pins, size_t count) {
-    q->snapshots = arena_array(q->arena, count, sizeof(*q->snapshots));
+static void note_snapshot(struct query *q, struct str name, const struct table_pin *pin) {
+    struct query_snapshot s = {.dataset = name};
+    s.snapshot_id = pin->snapshot != NULL ? pin->snapshot->id : 0;
+    for (size_t i = 0; i < q->snapshot_count; i++) {
+        if (str_eq(q->snapshots[i].dataset, s.dataset) &&
+            q->snapshots[i].snapshot_id == s.snapshot_id) {
+            return;
+        }
+    }
+    q->snapshots[q->snapshot_count++] = s;
+}
+
+static void note_view(struct query *q, const struct catalog_view *v) {
+    for (size_t i = 0; i < q->view_count; i++) {
+        if (str_eq(q->views[i].name, v->name)) {
+            return;
+        }
+    }
+    q->views[q->view_count++] = (struct query_view){v->name, v->number};
+}
+
+// A view's is that of its base, under the name of the view.
+static void note_snapshots(const struct bind *b) {
+    struct query *q = b->query;
+    q->snapshots = arena_array(q->arena, b->statement->table_count, sizeof(*q->snapshots));
     q->snapshot_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (pins[i].metadata == NULL) {
-            continue;
-        }
-        struct query_snapshot s = {.dataset = pins[i].dataset.name};
-        s.snapshot_id = pins[i].snapshot != NULL ? pins[i].snapshot->id : 0;
-        bool known = false;
-        for (size_t j = 0; j < q->snapshot_count; j++) {
-            known = known || (str_eq(q->snapshots[j].dataset, s.dataset) &&
-                              q->snapshots[j].snapshot_id == s.snapshot_id);
-        }
-        if (!known) {
-            q->snapshots[q->snapshot_count++] = s;
+    q->views = arena_array(q->arena, b->statement->table_count, sizeof(*q->views));
+    q->view_count = 0;
+    for (size_t i = 0; i < b->statement->table_count; i++) {
+        if (b->views[i].pin_count > 0) {
+            note_view(q, &b->views[i].view);
+            note_snapshot(q, b->views[i].view.name, &b->views[i].pins[0]);
+        } else if (b->pins[i].metadata != NULL) {
+            note_snapshot(q, b->pins[i].dataset.name, &b->pins[i]);
         }
     }
 }
@@ -238,12 +304,20 @@ static struct str places_sql(const struct bind *b, const struct table_pin *pin,
     return arena_str(a, buf_str(&out));
 }
 
-static enum err_code bind_one(struct bind *b, size_t i, struct str *ret, struct err *err) {
+static enum err_code bind_one(struct bind *b, size_t i, struct query_bound *bound, struct str *ret,
+                              struct err *err) {
     struct query *q = b->query;
     const struct guard_table *mention = &b->statement->tables[i];
     const struct table_pin *pin = &b->pins[i];
     if (mention->system != GUARD_NOT_SYSTEM) {
         return query_system_sql(q, mention, ret, err);
+    }
+    if (b->views[i].pin_count > 0) {
+        if (query_view_sql(q, &b->views[i], bound, ret, err) != ERR_OK) {
+            err->position = mention->position;
+            return err->code;
+        }
+        return ERR_OK;
     }
     struct table_scan scan;
     struct table_conditions conditions = conditions_of(mention, pin, q->arena);
@@ -291,19 +365,36 @@ static enum err_code permit_rest(struct query *q, const struct guard_statement *
     return ERR_OK;
 }
 
+// Where it runs: see query.h.
+static bool is_jailed(const struct bind *b) {
+    const struct query *q = b->query;
+    bool views = false;
+    for (size_t i = 0; i < b->statement->table_count; i++) {
+        if (b->pins[i].metadata != NULL) {
+            return false; // which they may read raw
+        }
+        views = views || b->views[i].pin_count > 0;
+    }
+    return !q->writes && !q->unmasked && !q->rights->admin &&
+           (views || !catalog_rights_read_raw(q->rights));
+}
+
 enum err_code query_bind(struct query *q, const struct guard_statement *g, struct query_base *base,
                          struct query_bound *ret, struct err *err) {
     struct arena *a = q->arena;
     struct bind b = {.query = q, .statement = g, .base = base};
     struct str *scans = arena_array(a, g->table_count, sizeof(*scans));
     b.pins = arena_array(a, g->table_count, sizeof(*b.pins));
+    b.views = arena_array(a, g->table_count, sizeof(*b.views));
     TRY(permit_rest(q, g, err));
     TRY(pin_all(&b, err));
+    *ret = (struct query_bound){.pins = b.pins, .views = b.views, .jailed = is_jailed(&b)};
+    random_bytes(ret->local_key, sizeof(ret->local_key));
+    note_snapshots(&b); // of a query that fails, too
     for (size_t i = 0; i < g->table_count; i++) {
-        TRY(bind_one(&b, i, &scans[i], err));
+        TRY(bind_one(&b, i, ret, &scans[i], err));
     }
-    note_snapshots(q, b.pins, g->table_count);
-    *ret = (struct query_bound){guard_bind(g, scans, a), b.pins};
+    ret->sql = guard_bind(g, scans, a);
     return ERR_OK;
 }
 

@@ -302,11 +302,8 @@ struct journal {
 
 // Reading a long log takes its time: is the query still wanted?
 static enum err_code still_wanted(struct query *q, struct err *err) {
-    {
-        LOCKED(&q->service->lock);
-        if (q->cancelled || q->service->stopping) {
-            return err_set(err, ERR_CANCELLED, "the query was cancelled");
-        }
+    if (query_is_over(q)) {
+        return err_set(err, ERR_CANCELLED, "the query was cancelled");
     }
     if (clock_mono_us() > q->start_us + q->timeout_us) {
         return err_set(err, ERR_TIMEOUT,

@@ -104,11 +104,13 @@ struct str view_scan_sql(const struct view_pin *pin, const struct str *paths, si
                          int64_t local, struct arena *a);
 bool view_has_local(const struct view_pin *pin); // is a column masked so?
 
-// The same without files, for whoever may see everything (previews): a SELECT over the base's own
-// scan. shown_only: with the row filter and the masks; else all live rows, true values of the
-// view's columns, and behind them the column tarn_shown: does the filter let the row through?
-MUST_CHECK enum err_code view_raw_sql(struct views *v, const struct view_pin *pin, bool shown_only,
-                                      struct arena *a, struct str *ret, struct err *err);
+// For who may see everything, over the base's own scan, and all of its live rows: the true values
+// of the view's columns; and the same, behind them what is shown for them (m1, m2, …), and behind
+// that tarn_shown: does the filter let the row through? local: as above.
+struct str view_true_sql(const struct view_pin *pin, struct str scan, struct arena *a);
+MUST_CHECK enum err_code view_compare_sql(struct views *v, const struct view_pin *pin,
+                                          int64_t local, struct arena *a, struct str *ret,
+                                          struct err *err);
 
 // Removes all masked files, also of other processes; those in use go out of sight at once and are
 // gone when their reader ends. When it returns ERR_OK, nothing is there, nor will be, that was made

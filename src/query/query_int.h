@@ -103,8 +103,6 @@ MUST_CHECK enum err_code query_bind(struct query *q, const struct guard_statemen
 MUST_CHECK enum err_code query_view_sql(struct query *q, const struct view_pin *pin,
                                         struct query_bound *bound, struct str *ret,
                                         struct err *err);
-// The number of the mapper of sha-256-query-local for this query, in the server's engine.
-int64_t query_local_map(struct query *q, struct query_bound *bound);
 // Parts of a query's start: it becomes one of the service's and is run in its way; waits for a
 // place; opens its session, which queries_cancel reaches from then on; has it run there.
 struct query_way {

@@ -24,7 +24,7 @@ static void local_end(void *arg) {
 }
 
 // One key for the whole statement, so that its hashes of equal values are equal.
-int64_t query_local_map(struct query *q, struct query_bound *bound) {
+static int64_t local_begin(struct query *q, struct query_bound *bound) {
     if (bound->local_map == 0) {
         struct local_map *m = arena_alloc(q->arena, sizeof(*m));
         m->engine = q->service->engine;
@@ -56,12 +56,18 @@ static void add_file(struct query *q, const struct view_file *f, struct query_bo
 // For previews, with the right to read the base raw.
 static enum err_code true_sql(struct query *q, const struct view_pin *pin, struct str *ret,
                               struct err *err) {
-    const struct table_conditions none = {0};
-    struct table_scan scan;
     struct catalog_dataset d;
+    struct str sql;
+    DEFER(buf_release) struct buf out = BUF(1U << 20);
     TRY(query_permit(q, pin->view.base, CATALOG_READ_RAW, &d, err));
-    TRY(table_scan_plan(q->service->tables, &pin->pins[0], &none, q->arena, &scan, err));
-    *ret = view_true_sql(pin, table_scan_sql(&pin->pins[0], &scan, q->arena), q->arena);
+    TRY(view_raw_sql(q->service->views, pin, false, q->arena, &sql, err));
+    for (size_t i = 0; i < pin->view.column_count; i++) {
+        buf_add_cstr(&out, i == 0 ? "SELECT " : ", ");
+        buf_add_str(&out, sql_ident(pin->view.columns[i].name, q->arena));
+    }
+    CHECK(!out.overflow);
+    *ret = arena_printf(q->arena, STR_FMT " FROM (" STR_FMT ") AS tarn_true",
+                        STR_ARG(buf_str(&out)), STR_ARG(sql));
     return ERR_OK;
 }
 
@@ -84,7 +90,7 @@ enum err_code query_view_sql(struct query *q, const struct view_pin *pin, struct
     q->files += files.file_count;
     const int64_t local = !view_has_local(pin) ? 0
                           : bound->jailed      ? WORKER_LOCAL_MAP
-                                               : query_local_map(q, bound);
+                                               : local_begin(q, bound);
     *ret = view_scan_sql(pin, paths, files.file_count, local, q->arena);
     return ERR_OK;
 }
@@ -138,7 +144,6 @@ enum err_code query_jail_start(struct query *q, const struct query_bound *bound,
 static enum err_code compare_sql(struct query *q, const struct query_compare *compare,
                                  struct str *ret, struct err *err) {
     struct queries *s = q->service;
-    struct query_bound bound = {0};
     struct catalog_view view;
     struct catalog_dataset base;
     struct view_pin pin;
@@ -147,9 +152,7 @@ static enum err_code compare_sql(struct query *q, const struct query_compare *co
     TRY(query_permit(q, view.base, CATALOG_READ_RAW, &base, err));
     const struct table_want want = {.name = view.base};
     TRY(view_pin_at(s->views, &view, &want, q->arena, &pin, err));
-    random_bytes(bound.local_key, sizeof(bound.local_key));
-    const int64_t local = view_has_local(&pin) ? query_local_map(q, &bound) : 0;
-    TRY(view_compare_sql(s->views, &pin, local, q->arena, &sql, err));
+    TRY(view_compare_sql(s->views, &pin, q->arena, &sql, err));
     *ret = compare->count
                ? arena_printf(q->arena,
                               "SELECT count(*), count(*) FILTER (WHERE tarn_shown) FROM (" STR_FMT

@@ -104,13 +104,14 @@ struct str view_scan_sql(const struct view_pin *pin, const struct str *paths, si
                          int64_t local, struct arena *a);
 bool view_has_local(const struct view_pin *pin); // is a column masked so?
 
-// For who may see everything, over the base's own scan, and all of its live rows: the true values
-// of the view's columns; and the same, behind them what is shown for them (m1, m2, …), and behind
-// that tarn_shown: does the filter let the row through? local: as above.
-struct str view_true_sql(const struct view_pin *pin, struct str scan, struct arena *a);
+// For who may see everything, over the base's own scan. shown_only: what the view shows, without
+// masked files; else the true values of the view's columns of all live rows, and behind them
+// tarn_shown: does the filter let the row through?
+MUST_CHECK enum err_code view_raw_sql(struct views *v, const struct view_pin *pin, bool shown_only,
+                                      struct arena *a, struct str *ret, struct err *err);
+// All live rows: true values, then what is shown for them (m1, m2, …), then tarn_shown.
 MUST_CHECK enum err_code view_compare_sql(struct views *v, const struct view_pin *pin,
-                                          int64_t local, struct arena *a, struct str *ret,
-                                          struct err *err);
+                                          struct arena *a, struct str *ret, struct err *err);
 
 // Removes all masked files, also of other processes; those in use go out of sight at once and are
 // gone when their reader ends. When it returns ERR_OK, nothing is there, nor will be, that was made

@@ -238,11 +238,10 @@ static enum err_code scan_all(struct views *v, const struct view_pin *pin, struc
     return ERR_OK;
 }
 
-// True values, and whether the filter lets the row through. The filter's tables are those of the
-// checked one, though in another order.
-static enum err_code true_sql(struct views *v, const struct view_pin *pin, const struct str *scans,
+// All live rows of the base, and whether the filter lets each through. The filter's tables are
+// those of the checked one, though in another order.
+static enum err_code live_sql(struct views *v, const struct view_pin *pin, const struct str *scans,
                               struct arena *a, struct str *ret, struct err *err) {
-    DEFER(buf_release) struct buf out = BUF(SQL_MAX);
     struct str rows = arena_printf(a, "SELECT *, true AS tarn_shown FROM (" STR_FMT ") AS tarn_all",
                                    STR_ARG(scans[0]));
     if (pin->filter != NULL) {
@@ -260,8 +259,25 @@ static enum err_code true_sql(struct views *v, const struct view_pin *pin, const
         }
         rows = guard_bind(g, bound, a);
     }
+    *ret = rows;
+    return ERR_OK;
+}
+
+// True values, with maps also what is shown for them, and whether the row is shown.
+static enum err_code true_sql(struct views *v, const struct view_pin *pin,
+                              const struct view_maps *maps, struct arena *a, struct str *ret,
+                              struct err *err) {
+    DEFER(buf_release) struct buf out = BUF(SQL_MAX);
+    struct str *scans;
+    struct str rows;
+    TRY(scan_all(v, pin, a, &scans, err));
+    TRY(live_sql(v, pin, scans, a, &rows, err));
     for (size_t i = 0; i < pin->view.column_count; i++) {
         add_column(sql_ident(pin->fields[i]->name, a), pin->view.columns[i].name, &out, a);
+    }
+    for (size_t i = 0; maps != NULL && i < pin->view.column_count; i++) {
+        add_column(shown_sql(&pin->view.columns[i].mask, pin->fields[i], maps->ids[i], a),
+                   arena_printf(a, "m%zu", i + 1), &out, a);
     }
     buf_printf(&out,
                ", COALESCE(tarn_shown, false) AS tarn_shown FROM (" STR_FMT "\n) AS tarn_view",
@@ -275,11 +291,18 @@ enum err_code view_raw_sql(struct views *v, const struct view_pin *pin, bool sho
                            struct arena *a, struct str *ret, struct err *err) {
     struct view_maps maps;
     struct str *scans;
-    TRY(scan_all(v, pin, a, &scans, err));
     if (!shown_only) {
-        return true_sql(v, pin, scans, a, ret, err);
+        return true_sql(v, pin, NULL, a, ret, err);
     }
+    TRY(scan_all(v, pin, a, &scans, err));
     TRY(view_maps_begin(v, &pin->view, true, a, &maps, err));
     *ret = view_masked_sql(pin, scans, &maps, a);
     return ERR_OK;
+}
+
+enum err_code view_compare_sql(struct views *v, const struct view_pin *pin, struct arena *a,
+                               struct str *ret, struct err *err) {
+    struct view_maps maps;
+    TRY(view_maps_begin(v, &pin->view, true, a, &maps, err));
+    return true_sql(v, pin, &maps, a, ret, err);
 }

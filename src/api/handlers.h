@@ -26,6 +26,7 @@ enum err_code ingest_delta_begin(struct call *c, struct err *err);
 enum err_code ingest_delta_rows(struct call *c, struct err *err);
 enum err_code ingest_rejects(struct call *c, struct err *err);
 enum err_code query_sql(struct call *c, struct err *err);
+enum err_code query_preview(struct call *c, struct err *err);
 enum err_code query_running(struct call *c, struct err *err);
 enum err_code query_stop(struct call *c, struct err *err);
 enum err_code cache_pin(struct call *c, struct err *err);

@@ -10,6 +10,7 @@ static const struct {
     [PERMIT_ANYONE] = {"none", NULL, NULL, 0},
     [PERMIT_TOKEN] = {"token", NULL, NULL, 0},
     [PERMIT_ADMIN] = {"server", "admin", NULL, 0},
+    [PERMIT_IMPERSONATE] = {"server", "impersonate", NULL, 0},
     [PERMIT_SEE] = {"dataset", "any", "path", 0},
     [PERMIT_READ] = {"dataset", "read_raw", "path", CATALOG_READ_RAW},
     [PERMIT_WRITE] = {"dataset", "write", "path", CATALOG_WRITE},
@@ -56,6 +57,9 @@ enum err_code api_authorize(struct call *c, struct err *err) {
                            &c->rights);
     if (p == PERMIT_ADMIN) {
         return catalog_permit_admin(c->rights, err);
+    }
+    if (p == PERMIT_IMPERSONATE) {
+        return catalog_permit_impersonate(c->rights, err);
     }
     if (p == PERMIT_READ_VIEW) {
         return permit_view(c, err);

@@ -17,9 +17,10 @@ struct call;
 // it is not there. permit.c has the table; the OpenAPI document tells it as x-tarn-permission.
 enum permission {
     PERMIT_ANYONE,
-    PERMIT_TOKEN, // the handler shows and does only what is the principal's own: see api_own
-    PERMIT_ADMIN, // of the server
-    PERMIT_SEE,   // any right
+    PERMIT_TOKEN,       // the handler shows and does only what is the principal's own: see api_own
+    PERMIT_ADMIN,       // of the server
+    PERMIT_IMPERSONATE, // likewise; admins have it
+    PERMIT_SEE,         // any right
     PERMIT_READ,
     PERMIT_WRITE,
     PERMIT_TOMBSTONE,

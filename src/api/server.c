@@ -150,8 +150,11 @@ static enum err_code open_queries(struct api *api, struct err *err) {
     TRY(audit_options_of(api->config, &o, err));
     o.catalog = api->catalog;
     api->audit = audit_new(&o);
-    const struct queries_parts q = {
-        .tables = api->tables, .hot = api->hot, .engine = api->engine, .audit = api->audit};
+    const struct queries_parts q = {.tables = api->tables,
+                                    .hot = api->hot,
+                                    .engine = api->engine,
+                                    .audit = api->audit,
+                                    .views = api->views};
     return queries_open(api->config, &q, &api->queries, err);
 }
 

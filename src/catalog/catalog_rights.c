@@ -125,6 +125,14 @@ unsigned catalog_rights_on_view(const struct catalog_rights *r, struct str view)
     return r->admin ? CATALOG_READ : r->every_view | granted(r, CATALOG_VIEW, view);
 }
 
+enum err_code catalog_permit_impersonate(const struct catalog_rights *r, struct err *err) {
+    return r->impersonate || r->admin
+               ? ERR_OK
+               : err_set(err, ERR_DENIED,
+                         "this token may not see as others: it takes the right impersonate on the "
+                         "server");
+}
+
 enum err_code catalog_permit_admin(const struct catalog_rights *r, struct err *err) {
     return r->admin ? ERR_OK
                     : err_set(err, ERR_DENIED,

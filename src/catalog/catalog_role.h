@@ -122,3 +122,5 @@ MUST_CHECK enum err_code catalog_permit_rename(const struct catalog_rights *r,
                                                const struct catalog_dataset *d, struct str to,
                                                struct err *err);
 MUST_CHECK enum err_code catalog_permit_admin(const struct catalog_rights *r, struct err *err);
+MUST_CHECK enum err_code catalog_permit_impersonate(const struct catalog_rights *r,
+                                                    struct err *err);

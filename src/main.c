@@ -105,6 +105,13 @@ static const struct args_option view_put_options[] = {
     OPTIONS_END,
 };
 
+static const struct args_option view_preview_options[] = {
+    {"as", 0, false, "ROLE", "Role or principal that is to see it; may be given again."},
+    {"limit", 'n', false, "ROWS", "Rows of the base that are shown. Default: 20."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
 static const struct args_option view_rm_options[] = {
     {"reason", 0, false, "TEXT", "Why, for the journal."},
     OPTIONS_END,
@@ -403,6 +410,10 @@ static const struct command commands[] = {
      "      --filter \"status != 'blocked'\" --mask email=hash --mask id=mask:3,2\n"
      "  tarn role set agent --grant view:people_safe=read",
      view_put_options, COMMAND_CLIENT, 1, 1, cli_view_put},
+    {"view preview", "NAME", "Show rows as they are beside what others see of them.",
+     "It takes the right to see as others (impersonate), and to read the base raw.\n\n"
+     "  tarn view preview people_safe --as agent",
+     view_preview_options, COMMAND_CLIENT, 1, 1, cli_view_preview},
     {"view rm", "NAME...", "Remove views.", "", view_rm_options, COMMAND_CLIENT, 1, COMMAND_MANY,
      cli_view_rm},
     {"view rotate-key", "", "Give the hashes of all views another key.",

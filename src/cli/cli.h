@@ -28,6 +28,7 @@ MUST_CHECK enum err_code cli_role_rm(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_view_ls(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_view_show(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_view_put(const struct args *a, struct err *err);
+MUST_CHECK enum err_code cli_view_preview(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_view_rm(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_view_rotate_key(const struct args *a, struct err *err);
 MUST_CHECK enum err_code cli_token_create(const struct args *a, struct err *err);

@@ -152,7 +152,7 @@ static void assert_text(const json_t *j, const char *key, const char *expected) 
 static void an_entry_tells_who_asked_what_and_what_became_of_it(void **state) {
     (void)state;
     const struct str roles[] = {STR("reader"), STR("clerk")};
-    const struct audit_view views[] = {{STR("safe"), 3}, {STR("other"), 1}};
+    const struct query_view views[] = {{STR("safe"), 3}, {STR("other"), 1}};
     const struct query_snapshot snapshots[] = {{STR("people"), 77}};
     struct audit_entry e = entry("q1", "SELECT 1");
     e.reason = STR("because");

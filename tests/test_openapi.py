@@ -113,6 +113,9 @@ def use_every_route(call):
     call("listViews", params={"limit": 1})
     call("showView", "towns")
     call("showView", "towns", params={"version": 1})
+    for body in ({"view": "towns", "as": ["admin"]}, {"sql": "SELECT * FROM towns", "as": ["admin", "role:admin"], "rows_max": 1},
+                 {"dataset": "cities", "as": ["principal:admin"]}, {"sql": "SELECT * FROM nosuch", "as": ["admin"]}):
+        call("preview", json=body)
     call("rotateMaskKey", params={"reason": "an example"})
     call("removeView", "towns", params={"reason": "done with it"})
 

@@ -144,6 +144,7 @@ REQUESTS = {
     "resumeErasure": {},
     "createView": {"json": {"name": "meadow_seen", "base_dataset": MINE, "columns": ["id"], "replace": True}},
     "listViews": {}, "showView": {}, "removeView": {}, "rotateMaskKey": {},
+    "preview": {"json": {"view": VIEW, "as": ["reader"]}},
     "querySql": lambda n: {"json": {"sql": f"SELECT count(*) FROM {n}"}},
     "listSnapshots": {}, "rollBack": {"json": {"version": 1}}, "expireSnapshots": {"json": {"dry_run": True}},
     "removeOrphans": {"json": {"dry_run": True}},
@@ -177,6 +178,9 @@ def expected(who, operation, permission, name):
         return None
     if who in INVALID:
         return UNKNOWN
+    if permission == {"object": "server", "right": "impersonate"}:
+        # It does not help who may not read the view's base raw.
+        return None if who in ("admin", "operator") else MISSING if who == "viewer" else DENIED
     if permission["object"] == "server":
         return None if who in ("admin", "operator") else DENIED
     if permission["object"] == "token":

@@ -52,7 +52,11 @@ static void add_rows(struct grid *t, const json_t *columns, const json_t *rows) 
         json_array_foreach(columns, c, column) {
             cell_value(t, json_array_get(json_object_get(row, "true_values"), c));
             if (json_is_true(json_object_get(column, "masked"))) {
-                cell_value(t, json_array_get(seen, c));
+                if (json_is_array(seen)) {
+                    cell_value(t, json_array_get(seen, c));
+                } else {
+                    grid_cell(t, STR_NONE);
+                }
             }
         }
     }

@@ -154,7 +154,8 @@ static enum err_code open_queries(struct api *api, struct err *err) {
                                     .hot = api->hot,
                                     .engine = api->engine,
                                     .audit = api->audit,
-                                    .views = api->views};
+                                    .views = api->views,
+                                    .workers = api->workers};
     return queries_open(api->config, &q, &api->queries, err);
 }
 

@@ -42,7 +42,7 @@ def test_a_view_is_shown_beside_its_base(t):
     assert [(c["name"], c["masked"]) for c in side["columns"]] == [("id", False), ("name", True), ("email", True)]
     assert [r["shown"] for r in side["rows"]] == [True, False, True]
     assert side["rows"][0]["true_values"] == [1, "Ann", "ann@example.org"]
-    assert side["rows"][0]["seen"][:2] == [1, "******"]
+    assert side["rows"][0]["seen"][:2] == [1, "A******"]
     assert side["rows"][1]["seen"] is None and side["rows"][1]["true_values"][1] == "Bob"
     assert "ann@" not in str(side["rows"][0]["seen"])
     assert not side["truncated"]

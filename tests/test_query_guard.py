@@ -350,8 +350,10 @@ def test_a_statement_has_a_length(serve):
 
 @pytest.mark.parametrize("sql", ["SELECT " + "+".join(["1"] * 30_000), "SELECT " + "NOT " * 5000 + "true",
                                  "SELECT " + ",".join(["1"] * 30_000), " UNION ALL ".join(["SELECT 1"] * 3000),
-                                 "SELECT " + "[" * 3000 + "]" * 3000, "SELECT " + "(SELECT " * 400 + "1" + ")" * 400],
-                         ids=["sum", "not", "columns", "union", "list", "subquery"])
+                                 "SELECT " + "[" * 3000 + "]" * 3000, "SELECT " + "(SELECT " * 400 + "1" + ")" * 400,
+                                 "SELECT x" + ".y" * 100_000, "SELECT " + "+" * 12_000, "/*" * 100_000, "/**/" * 60_000,
+                                 "DELETE FROM visits WHERE n" + " OR n" * 50_000],
+                         ids=["sum", "not", "columns", "union", "list", "subquery", "name", "signs", "open", "comments", "or"])
 def test_a_statement_that_is_too_large_or_deep_is_refused(t, sql):
     answer = t.query(sql)
     assert answer.status_code in (413, 422), answer.text[:500]

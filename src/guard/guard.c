@@ -6,32 +6,6 @@
 
 // ---- Text
 
-enum err_code guard_check_text(struct str sql, struct err *err) {
-    if (sql.len > GUARD_TEXT_MAX) {
-        return err_set(err, ERR_TOO_LARGE, "the statement is longer than %d bytes", GUARD_TEXT_MAX);
-    }
-    if (memchr(sql.len > 0 ? sql.ptr : "", '\0', sql.len)) {
-        return err_set(err, ERR_REFUSED, "the statement has a NUL byte");
-    }
-    if (!str_is_utf8(sql)) {
-        return err_set(err, ERR_REFUSED, "the statement is not UTF-8");
-    }
-    return str_trim(sql).len > 0 ? ERR_OK : err_set(err, ERR_REFUSED, "the statement is empty");
-}
-
-size_t guard_space_len(struct str s) {
-    static const char *const spaces[] = {"\xC2\xA0",     "\xE2\x80\xAF", "\xE2\x81\x9F",
-                                         "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"};
-    for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
-        if (str_starts(s, str_from(spaces[i]))) {
-            return strlen(spaces[i]);
-        }
-    }
-    const bool general = str_starts(s, STR("\xE2\x80")) && s.len > 2 &&
-                         (unsigned char)s.ptr[2] >= 0x80 && (unsigned char)s.ptr[2] <= 0x8D;
-    return general ? 3 : 0;
-}
-
 // Bytes of what begins at s and keeps its spaces: a quoted name or string, or a comment; else 0.
 static size_t quoted_len(struct str s) {
     const bool quote = s.ptr[0] == '\'' || s.ptr[0] == '"';
@@ -293,7 +267,6 @@ enum err_code guard_check(struct engine *parser, struct str sql, struct arena *a
                           struct guard_statement **ret, struct err *err) {
     size_t head = 0; // the word EXPLAIN
     struct guard_statement *g = NULL;
-    TRY(guard_check_text(sql, err));
     TRY(guard_explain_head(sql, &head, err));
     const struct request r = {
         .parser = parser, .sql = str_slice(sql, head, sql.len), .shows = head == 0};

@@ -122,6 +122,10 @@ static enum err_code check_column(struct guard_walk *w, struct ast *n) {
     if (!names || names->kind != AST_ARRAY || names->count == 0) {
         return guard_refuse_unknown(w, STR("this column"));
     }
+    // a.b.c is c of b of a: as deep as it is long.
+    if (names->count > GUARD_DEPTH_MAX) {
+        return err_set(w->err, ERR_TOO_LARGE, "a name has more than %d parts", GUARD_DEPTH_MAX);
+    }
     const struct str first = names->items->text;
     if (names->count == 1) {
         w->varies = w->varies || guard_has_word_nocase(clocks, first);

@@ -62,9 +62,31 @@ static const struct engine_mapper *find(struct mappers *all, int64_t id) {
     return m != NULL ? m->mapper : NULL;
 }
 
-// NULL, or why not.
+// Rows of a chunk by their texts: what was made of a text once is the same for the next row that
+// has it. A row may be forgotten for another one.
+#define KNOWN 4096
+struct known {
+    uint16_t rows[KNOWN]; // number + 1; 0: none
+};
+
+// Where a row with that text would be noted.
+static uint16_t *known_slot(struct known *k, struct str text) {
+    uint64_t hash = UINT64_C(14695981039346656037) ^ text.len;
+    for (size_t at = 0; at < MIN(text.len, 64);
+         at += 8) { // longer ones differ early, or are made twice
+        uint64_t word = 0;
+        memcpy(&word, text.ptr + at, MIN(text.len - at, 8));
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 29;
+    }
+    return &k->rows[(hash >> 32) % KNOWN];
+}
+
+// NULL, or why not. Texts that are found again share the first one's bytes.
 static const char *map_texts(const struct map_rows *r) {
     DEFER(buf_release) struct buf out = BUF(TEXT_MAX);
+    struct known known = {0};
+    struct vec_string_cell *cells = duckdb_vector_get_data(r->output);
     if (r->mapper->text == NULL) {
         return "tarn_map: the mapper takes no text";
     }
@@ -72,8 +94,15 @@ static const char *map_texts(const struct map_rows *r) {
         if (vec_is_null(&r->in, i)) {
             continue;
         }
+        const struct str text = vec_str(&r->in, i);
+        uint16_t *slot = known_slot(&known, text);
+        if (*slot > 0 && str_eq(vec_str(&r->in, *slot - 1U), text)) {
+            cells[i] = cells[*slot - 1];
+            continue;
+        }
+        *slot = i < UINT16_MAX ? (uint16_t)(i + 1) : *slot;
         buf_reset(&out);
-        r->mapper->text(r->mapper->ctx, vec_str(&r->in, i), &out);
+        r->mapper->text(r->mapper->ctx, text, &out);
         if (out.overflow) {
             return "tarn_map: a value is past 4 GiB";
         }

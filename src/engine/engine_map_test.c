@@ -145,6 +145,23 @@ static void texts_of_all_lengths_come_whole(void **state) {
     engine_map_end(engine, id);
 }
 
+// Equal ones lie apart, and more different ones than are remembered between them.
+static void texts_that_repeat_are_made_once_or_again_and_stay_right(void **state) {
+    (void)state;
+    const int64_t id = engine_map_begin(engine, &all);
+    atomic_store(&calls, 0);
+    assert_answer("SELECT count(*)::VARCHAR FROM (SELECT CASE WHEN i % 3 = 0 THEN NULL ELSE "
+                  "repeat('text ' || i % 10, 1 + i % 2) END AS x FROM range(200000) r(i)) "
+                  "WHERE #x) = '<a:' || x || '>'",
+                  id, "133333");
+    assert_true(atomic_load(&calls) < 10000);
+    assert_answer(
+        "SELECT count(*)::VARCHAR FROM (SELECT repeat('a common beginning ', 5) || hash(i) "
+        "% 4000 AS x FROM range(200000) r(i)) WHERE #x) = '<a:' || x || '>'",
+        id, "200000");
+    engine_map_end(engine, id);
+}
+
 static void no_rows_are_no_calls(void **state) {
     (void)state;
     const int64_t id = engine_map_begin(engine, &all);
@@ -253,6 +270,7 @@ int main(void) {
         TEST(each_type_has_its_function_and_stays),
         TEST(null_stays_null),
         TEST(texts_of_all_lengths_come_whole),
+        TEST(texts_that_repeat_are_made_once_or_again_and_stay_right),
         TEST(no_rows_are_no_calls),
         TEST(mapped_values_join_group_and_sort),
         TEST(numbers_begin_with_one_and_are_not_used_again),

@@ -79,6 +79,12 @@ bool catalog_dataset_read(struct catalog *c, struct str name, struct arena *a,
 // A dataset that has the name, whatever its case, and is not `but`: its own spelling.
 bool catalog_dataset_is_taken(struct catalog *c, struct str name, struct str but, struct arena *a,
                               struct str *ret);
+// The view's definitions stand in another object from here on; the view as it was found.
+MUST_CHECK enum err_code catalog_view_replace_content(struct catalog *c,
+                                                      const struct catalog_view *v,
+                                                      const struct catalog_content *content,
+                                                      const struct catalog_author *who,
+                                                      struct err *err);
 // Fills in the definition of a view that catalog_view_find gave. ERR_NOT_FOUND: it is gone.
 MUST_CHECK enum err_code catalog_view_define(struct catalog *c, struct catalog_view *v,
                                              struct arena *a, struct err *err);

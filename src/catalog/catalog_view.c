@@ -465,6 +465,21 @@ enum err_code catalog_view_remove(struct catalog *c, const struct catalog_view *
     return ERR_OK;
 }
 
+enum err_code catalog_view_replace_content(struct catalog *c, const struct catalog_view *v,
+                                           const struct catalog_content *content,
+                                           const struct catalog_author *who, struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 16);
+    struct catalog_view next = *v;
+    struct txn_outcome outcome;
+    json_t *changes = json_array();
+    next.content = *content;
+    json_array_append_new(changes,
+                          catalog_change(view_key(v->name, &a), v->version, view_json(&next)));
+    const struct str target =
+        arena_printf(&a, STR_FMT STR_FMT, STR_ARG(VIEW_PREFIX), STR_ARG(v->name));
+    return catalog_commit(c, who, target, changes, &outcome, err);
+}
+
 // ---- Datasets that come and change
 
 void catalog_view_must_not_exist(struct str name, json_t *changes) {

@@ -86,6 +86,21 @@ void catalog_view_dataset_renamed(struct catalog *c, const struct catalog_datase
                                   json_t *changes);
 // Drops the parsed definitions: for an erasure.
 void catalog_view_forget(struct catalog *c);
+// Erasure: row filters of earlier definitions that quote something lose their text, and the objects
+// that had it are removed. What stands there instead is a filter that nobody can put again.
+#define CATALOG_VIEW_FILTER_ERASED "-- erased"
+struct catalog_view_eraser {
+    bool (*quotes)(void *ctx, struct str filter);
+    void *ctx;
+};
+struct catalog_view_erased {
+    int64_t filters;
+    struct catalog_content_swept objects; // that are gone; in the arena
+};
+MUST_CHECK enum err_code catalog_view_erase(struct catalog *c,
+                                            const struct catalog_view_eraser *eraser,
+                                            const struct catalog_author *who, struct arena *a,
+                                            struct catalog_view_erased *ret, struct err *err);
 
 // For whoever makes a dataset or renames it: ERR_EXISTS if a view that they may know of has the
 // name. (Of one that they may not know of, the change is refused as if it were a dataset.)

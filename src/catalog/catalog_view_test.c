@@ -123,6 +123,47 @@ static bool object_is_there(struct str object) {
     return store_size(store, object, &bytes, &missing) == ERR_OK;
 }
 
+static bool says_ada(void *ctx, struct str filter) {
+    ++*(int *)ctx;
+    return str_find(filter, STR("Ada")) >= 0;
+}
+
+static void an_erasure_takes_the_filter_out_of_earlier_definitions(void **state) {
+    (void)state;
+    int asked = 0;
+    const struct catalog_view_eraser eraser = {says_ada, &asked};
+    struct catalog_view_erased done;
+    OK(make("safe", "films"));
+    struct catalog_view next = get("safe");
+    next.row_filter = STR("status = 'active'");
+    OK(put_in(catalog, &next));
+    OK(make("other", "films")); // a current one says it
+    const struct catalog_view was = get("safe");
+    OK(catalog_view_erase(catalog, &eraser, &author, &arena, &done, &err));
+    assert_int_equal(asked, 1);
+    assert_int_equal(done.filters, 1);
+    assert_int_equal(done.objects.count, 1);
+    assert_true(str_eq(done.objects.items[0].object, was.content.object));
+    assert_true(done.objects.bytes[0] > 0);
+    assert_false(object_is_there(was.content.object));
+    const struct catalog_view now = get("safe");
+    struct catalog_view first;
+    assert_true(str_is(now.row_filter, "status = 'active'") && now.number == 2);
+    OK(catalog_view_at(catalog, &now, 1, &arena, &first, &err));
+    assert_true(str_is(first.row_filter, CATALOG_VIEW_FILTER_ERASED));
+    assert_int_equal(first.column_count, ARRAY_LEN(all_masks));
+    assert_true(str_is(get("other").row_filter, FILTER));
+    OK(catalog_view_erase(catalog, &eraser, &author, &arena, &done, &err));
+    assert_int_equal(done.filters, 0);
+    assert_int_equal(done.objects.count, 0);
+    assert_true(object_is_there(now.content.object));
+    // It can be changed like any other.
+    struct catalog_view again = now;
+    again.row_filter = STR("");
+    OK(put_in(catalog, &again));
+    assert_int_equal(again.number, 3);
+}
+
 // ---- Definitions
 
 static void a_view_comes_back_as_it_was_put_and_after_a_restart(void **state) {
@@ -551,6 +592,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_view_comes_back_as_it_was_put_and_after_a_restart),
+        TEST(an_erasure_takes_the_filter_out_of_earlier_definitions),
         TEST(a_change_is_a_version_and_the_earlier_ones_can_be_read),
         TEST(only_so_many_versions_are_kept),
         TEST(the_log_says_nothing_of_the_filter),

@@ -89,8 +89,8 @@ struct erase_request {
 // Names datasets that share the column without being asked for.
 MUST_CHECK enum err_code erase_look(struct erase *e, const struct erase_request *r, struct job *job,
                                     struct arena *a, json_t **ret, struct err *err);
-// Records the erasure: from here on it will happen. ERR_CONFLICT: a tombstone holds a key. *ret_id
-// lives in the arena.
+// Records the erasure: from here on it will happen. ERR_CONFLICT: a tombstone holds a key, or the
+// row filter of a view quotes one of the values. *ret_id lives in the arena.
 MUST_CHECK enum err_code erase_begin(struct erase *e, const struct erase_request *r,
                                      struct arena *a, struct str *ret_id, struct err *err);
 // Does what is left of it; one thread at a time does an erasure, another waits. *ret is the

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "catalog/catalog_content.h"
+#include "catalog/catalog_view.h"
 #include "upkeep/upkeep_engine.h"
 
 #define DATASET_PAGE 1000
@@ -233,6 +234,24 @@ static enum err_code check_held(const struct asked *x, struct err *err) {
                    x->held, STR_ARG(clock_rfc3339(x->held_until_us, x->arena)));
 }
 
+// What a view shows would change with its filter, so whoever defined it must say what it is then.
+static enum err_code check_views(const struct asked *x, struct err *err) {
+    DEFER(erase_matcher_freep) struct erase_matcher *m = erase_matcher_new(&x->subjects);
+    struct catalog_view *views;
+    size_t count;
+    TRY(catalog_view_list(x->erase->options.catalog, STR_NONE, x->arena, &views, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (erase_match_filter(m, views[i].row_filter)) {
+            return err_set(err, ERR_CONFLICT,
+                           "the row filter of view \"" STR_FMT
+                           "\" quotes one of the values: put the view again without it, or remove "
+                           "it, then ask again",
+                           STR_ARG(views[i].name));
+        }
+    }
+    return ERR_OK;
+}
+
 static json_t *look_json(const struct erase_history *h) {
     json_t *j = json_object();
     json_object_set_new(j, "dataset", json_new_str(h->dataset));
@@ -344,6 +363,7 @@ enum err_code erase_begin(struct erase *e, const struct erase_request *r, struct
     TRY(ask(&x, err));
     TRY(note_tombstones(&x, handles, err));
     TRY(check_held(&x, err));
+    TRY(check_views(&x, err));
     json_t *search = json_array();
     for (size_t i = 0; i < r->search_count; i++) {
         json_array_append_new(search, json_new_str(r->search[i]));

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/version.h"
 #include "catalog/catalog_content.h"
+#include "catalog/catalog_view.h"
 #include "erase/erase_receipt.h"
 #include "upkeep/upkeep_engine.h"
 
@@ -69,10 +70,21 @@ static bool quotes(void *ctx, struct str sql) {
     return erase_match_statement(ctx, sql);
 }
 
+// Earlier definitions of views. The current ones were looked at when it was asked for.
+static enum err_code forget_filters(struct finish *f, struct err *err) {
+    const struct catalog_view_eraser eraser = {quotes, f->matcher};
+    const struct catalog_author who = erase_record_author(f->record, "view.erase");
+    struct catalog_view_erased done;
+    TRY(catalog_view_erase(f->erase->options.catalog, &eraser, &who, f->arena, &done, err));
+    erase_swept_add(&f->swept, &done.objects, f->arena);
+    return ERR_OK;
+}
+
 // What is kept of statements goes before it is searched for.
 static enum err_code forget(struct finish *f, struct err *err) {
     const struct erase_options *o = &f->erase->options;
     struct erase_forgetting forgetting = {.quotes = quotes, .ctx = f->matcher};
+    TRY(forget_filters(f, err));
     if (o->forget == NULL) {
         return ERR_OK;
     }

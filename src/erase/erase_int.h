@@ -119,6 +119,8 @@ int64_t erase_match_name(const struct erase_matcher *m, struct str name);
 // Does the statement quote a value: a long one as a text would, or one of any length as a literal
 // or a word? Quotes that are doubled in a literal count as one.
 bool erase_match_statement(const struct erase_matcher *m, struct str sql);
+// The same, but short words count as literals alone: a filter that says id % 4 = 1 quotes nobody.
+bool erase_match_filter(const struct erase_matcher *m, struct str filter);
 // Is it one of the keys that are integers?
 bool erase_match_integer(const struct erase_matcher *m, int64_t value);
 

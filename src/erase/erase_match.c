@@ -459,7 +459,8 @@ static bool is_value_word(const struct erase_matcher *m, struct str sql, size_t 
             erase_match_cell(m, str_slice(sql, from - 1, to)));
 }
 
-bool erase_match_statement(const struct erase_matcher *m, struct str sql) {
+// words: those that are no literals count as well.
+static bool match_sql(const struct erase_matcher *m, struct str sql, bool words) {
     DEFER(buf_release) struct buf literal = BUF(sql.len + 1);
     bool found = erase_match_text(m, sql) > 0;
     for (size_t at = 0; at < sql.len && !found;) {
@@ -472,10 +473,18 @@ bool erase_match_statement(const struct erase_matcher *m, struct str sql) {
             while (at < sql.len && is_word(sql.ptr[at])) {
                 at++;
             }
-            found = is_value_word(m, sql, from, at);
+            found = words && is_value_word(m, sql, from, at);
         } else {
             at++;
         }
     }
     return found;
+}
+
+bool erase_match_statement(const struct erase_matcher *m, struct str sql) {
+    return match_sql(m, sql, true);
+}
+
+bool erase_match_filter(const struct erase_matcher *m, struct str filter) {
+    return match_sql(m, filter, false);
 }

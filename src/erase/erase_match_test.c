@@ -223,6 +223,17 @@ static void ten_thousand_values_are_all_found(void **state) {
     }
 }
 
+static void a_filter_quotes_short_values_as_literals_alone(void **state) {
+    (void)state;
+    const char *const values[] = {"ada@example.org", "Bo", "42", "900042", NULL};
+    DEFER(erase_matcher_freep) struct erase_matcher *m = matcher_of(values);
+    assert_true(erase_match_filter(m, STR("mail <> 'ada@example.org'")));
+    assert_true(erase_match_filter(m, STR("name <> 'Bo'")));
+    assert_true(erase_match_filter(m, STR("key NOT IN ('41', '42')")));
+    assert_true(erase_match_filter(m, STR("id <> 900042")));
+    assert_false(erase_match_filter(m, STR("id % 42 = 0 AND bo < 1")));
+}
+
 static bool quoted(const struct erase_matcher *m, const char *sql) {
     return erase_match_statement(m, str_from(sql));
 }
@@ -259,6 +270,7 @@ int main(void) {
         T(it_finds_what_a_look_at_every_place_finds),
         T(ten_thousand_values_are_all_found),
         T(a_statement_quotes_a_value_as_text_as_literal_and_as_word),
+        T(a_filter_quotes_short_values_as_literals_alone),
 #undef T
     };
     return cmocka_run_group_tests_name("erase_match", tests, NULL, NULL);

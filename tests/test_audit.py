@@ -219,3 +219,47 @@ def test_an_erasure_takes_the_texts_that_quote_its_subject(serve, sql):
         assert hashes[0] == hashes[5] != hashes[6]  # under another secret
     text = server.get(f"/erasures/{receipt['id']}/receipt").text
     assert server.post("/erasures/verify", data=text, headers={"Content-Type": "application/json"}).json()["ok"]
+
+
+def test_a_data_folder_with_kept_texts_is_sound(serve):
+    server = serve("--audit-sql", "keep")
+    server.ingest("d", "a\n1\n")
+    server.sql("SELECT * FROM d")
+    server.stop()
+    for words in (["fsck", "--data", server.data], ["journal", "verify", "--data", server.data]):
+        done = subprocess.run([TARN, *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What is asked of the journal
+
+def test_the_audit_is_in_the_table_as_well(t):
+    answer = t.query("SELECT id FROM seen", headers=t.reader)
+    audit_of(t, answer.json()["query_id"])
+    found = t.sql("SELECT actor, target, outcome, json_extract(details, '$.rows') AS n FROM system.journal "
+                  f"WHERE action = 'query.sql' AND details LIKE '%{answer.json()['query_id']}%'")
+    assert found == [{"actor": "ada", "target": "dataset:seen", "outcome": "done", "n": 2}]
+
+
+def test_a_query_whose_client_has_left_is_told_as_cancelled(t):
+    answer = t.post("/query/sql", headers={"Content-Type": "text/plain", "Accept": "text/csv"}, stream=True,
+                    data="SELECT range AS i, repeat('x', 1000) AS x FROM range(10000000)")
+    query_id = answer.headers["X-Tarn-Query"]
+    next(answer.iter_content(1000))
+    answer.close()
+    e = audit_of(t, query_id)
+    assert e["outcome"] == "cancelled" and 0 < e["details"]["rows"] < 10_000_000
+
+
+def test_an_erasure_takes_the_texts_that_another_server_has_written(serve):
+    one = serve("--audit-sql", "keep")
+    two = serve("--audit-sql", "keep", data=one.data)
+    mail = "ada.lovelace@example.org"
+    one.ingest("people", f"id,email\n1,{mail}\n2,bob@example.org\n")
+    answer = two.query(f"SELECT '{mail}' AS a")
+    audit_of(two, answer.json()["query_id"])
+    erased = one.post("/catalog/datasets/by-name/people/erase",
+                      json={"row_key_column": "email", "row_key_values": [mail], "reason": "asked"})
+    assert erased.status_code == 200 and erased.json()["scan"]["clean"] and erased.json()["query_texts_removed"] == 1, erased.text
+    assert holders(one, mail) == []
+    wait_until(lambda: "sql" not in audit_of(two, answer.json()["query_id"]))

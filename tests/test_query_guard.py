@@ -183,6 +183,22 @@ def test_an_error_of_the_engine_shows_nothing_of_the_house(t, sql):
         assert word not in answer.text
 
 
+@pytest.mark.parametrize("sql,name", [
+    ("SELECT EXISTS (FROM visits WHERE n = 4)", "EXISTS(SELECT * FROM visits WHERE (n = 4))"),
+    ("SELECT (SELECT max(v.n) FROM visits v)", "(SELECT max(v.n) FROM visits AS v)"),
+    ("SELECT * FROM (SELECT 4 IN (SELECT n FROM main.visits))", "(4 = ANY(SELECT n FROM visits))"),
+    ("SELECT [(SELECT sum(n) FROM visits AT (VERSION => 1))] UNION SELECT NULL",
+     "main.list_value((SELECT sum(n) FROM visits))"),
+])
+def test_a_column_without_a_name_shows_nothing_of_the_house(t, sql, name):
+    assert [c["name"] for c in t.query(sql).json()["columns"]] == [name]
+    assert t.data not in t.query(sql.replace("SELECT", "DESCRIBE SELECT", 1)).text
+
+
+def test_what_the_engine_cannot_plan_is_no_fault_of_the_server(t):
+    problem(t.query("SELECT unnest((SELECT {'a': n} FROM visits LIMIT 1))"), 422, "sql_error")
+
+
 # Older snapshots
 
 def snapshots(t, name="visits"):

@@ -19,7 +19,6 @@ static const struct error_kind {
     {DUCKDB_ERROR_PERMISSION, "Permission Error", ERR_REFUSED},
     {DUCKDB_ERROR_INTERNAL, "INTERNAL Error", ERR_INTERNAL},
     {DUCKDB_ERROR_FATAL, "FATAL Error", ERR_INTERNAL},
-    {DUCKDB_ERROR_SERIALIZATION, "Serialization Error", ERR_INTERNAL},
     {DUCKDB_ERROR_SCHEDULER, "Scheduler Error", ERR_INTERNAL},
     {DUCKDB_ERROR_EXECUTOR, "Executor Error", ERR_INTERNAL},
     {DUCKDB_ERROR_NULL_POINTER, "NullPointer Error", ERR_INTERNAL},

@@ -131,8 +131,7 @@ static enum err_code bad_pieces(struct err *err) {
     return err_set(err, ERR_INTERNAL, "the canonical text has not each table once");
 }
 
-// Reads "12x" behind a token.
-static bool take_index(struct str *rest, size_t *ret) {
+bool guard_take_index(struct str *rest, size_t *ret) {
     size_t len = 0;
     uint64_t v = 0;
     while (len < rest->len && rest->ptr[len] >= '0' && rest->ptr[len] <= '9') {
@@ -158,7 +157,7 @@ static enum err_code split(const struct guard_walk *w, struct str sql, struct gu
         size_t index = 0;
         g->pieces[i].text = str_slice(rest, 0, (size_t)at);
         rest = str_slice(rest, (size_t)at + w->token.len, rest.len);
-        if (!take_index(&rest, &index) || index >= w->mention_count || seen[index]) {
+        if (!guard_take_index(&rest, &index) || index >= w->mention_count || seen[index]) {
             return bad_pieces(w->err);
         }
         seen[index] = true;
@@ -223,6 +222,7 @@ static enum err_code check(const struct request *r, struct guard_walk *w,
         return w->err->code;
     }
     drop_schemas(w);
+    TRY(guard_name_columns(w, r->parser, statement));
     TRY(write_tree(r->parser, tree, w->arena, &canonical, w->err));
     TRY(split(w, canonical, g));
     copy_tables(w, sql, g);

@@ -124,6 +124,11 @@ MUST_CHECK enum err_code guard_check_text(struct str sql, struct err *err);
 // Bytes of the Unicode space at the start of s, which the engine's parser replaces by a blank; else
 // 0.
 size_t guard_space_len(struct str s);
+// Reads "12x" behind a token: the number of a mention.
+bool guard_take_index(struct str *rest, size_t *ret);
+// Names the columns whose expressions ask tables, see guard_name.c. After the walk.
+MUST_CHECK enum err_code guard_name_columns(struct guard_walk *w, struct engine *parser,
+                                            struct ast *n);
 // A name that no client can know beforehand.
 struct str guard_random_name(struct arena *a);
 // guard_check, with a further look at the query after the walk.

@@ -32,7 +32,7 @@ SELECT 1
 {times:400:(}SELECT phone FROM {base}{times:400:)}
 --- refused
 {times:250:SELECT * FROM (}SELECT n FROM {view}{times:250:)}
---- refused
+--- any
 SELECT {times:3000:(}1{times:3000:)}
 --- refused
 SELECT {times:900:[}n{times:900:]} FROM {view}
@@ -40,7 +40,7 @@ SELECT {times:900:[}n{times:900:]} FROM {view}
 SELECT {times:1500:NOT }true FROM {view}
 --- refused
 SELECT {times:1500:- }n FROM {view}
---- refused
+--- any
 SELECT n FROM {view} WHERE {times:600:(n = 1 OR }n = {hid}{times:600:)}
 --- refused
 SELECT {times:400:CASE WHEN true THEN }n{times:400: END} FROM {view}

@@ -73,7 +73,7 @@ SHOW memory_limit
 SHOW search_path
 --- refused
 SHOW FUNCTIONS
---- refused
+--- any
 SHOW ALL
 --- refused
 SHOW COLUMNS FROM {base}
@@ -141,7 +141,7 @@ SELECT column_name FROM (SHOW TABLES)
 SELECT name FROM (SHOW TABLES)
 --- any
 SUMMARIZE SELECT 1 FROM {view} WHERE n = {hid}
---- any
+--- any varies
 SUMMARIZE {local_view}
 --- any
 DESCRIBE {local_view}

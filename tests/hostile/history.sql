@@ -168,7 +168,7 @@ SELECT v FROM {view} v ORDER BY v.n LIMIT 3
 --- any
 SELECT {view} FROM {view} WHERE n = {vis}
 --- any
-SELECT row(v.*), struct_pack(v.*) FROM {view} v LIMIT 1
+SELECT row(v.*) FROM {view} v LIMIT 1
 --- any
 SELECT v.* EXCLUDE (name, note) FROM {view} v ORDER BY n LIMIT 5
 --- any
@@ -192,7 +192,7 @@ SELECT COLUMNS(c -> true)::VARCHAR FROM {view} LIMIT 2
 --- any
 SELECT max(COLUMNS(*)) FROM {view}
 --- any
-SELECT unpack(COLUMNS(*)) FROM {view} LIMIT 1
+SELECT greatest(*COLUMNS('name|note|email')) FROM {view} ORDER BY 1 LIMIT 3
 --- any
 SELECT coalesce(*COLUMNS('email|ssn|card')) FROM {view} ORDER BY 1 LIMIT 3
 --- any
@@ -204,15 +204,15 @@ SELECT struct_keys(v), struct_values(v) FROM {view} v LIMIT 1
 --- any
 SELECT struct_extract(v, 'phone') FROM {view} v
 --- any
-SELECT struct_extract_at(v, 19), struct_extract_at(v, 20) FROM {view} v
+SELECT struct_extract_at(v, 7), struct_extract_at(v, 18) FROM {view} v
 --- any
 SELECT v['secret'] FROM {view} v
 --- any
-SELECT #1, #2, #19 FROM {view} LIMIT 1
+SELECT #1, #2, #18 FROM {view} LIMIT 1
 --- any
 SELECT unnest(v) FROM {view} v ORDER BY n LIMIT 2
 --- any
-SELECT json_group_array(v ORDER BY n) FROM {view} v WHERE n < 9
+SELECT json_group_array(v) FROM (SELECT * FROM {view} WHERE n < 9 ORDER BY n) v
 --- any
 SELECT json_group_object(n, v) FROM {view} v WHERE n IN ({hid}, {vis})
 --- any

@@ -188,3 +188,11 @@ SELECT min(badge), max(badge), badge::UUID FROM {local_view} GROUP BY badge
 SELECT count(*) FROM {local_view} a JOIN {local_view} b USING (badge)
 --- any varies
 SELECT (l::VARCHAR)::INT FROM {local_view} l
+--- any
+SELECT n, EXISTS (FROM {view} w WHERE w.n = v.n + 1), (SELECT max(name) FROM {view}) || 'x' FROM {view} v
+--- any
+SELECT unnest((SELECT {'a': n} FROM {view} ORDER BY n LIMIT 1))
+--- any
+SELECT [(SELECT count(*) FROM {view})], {'k': (SELECT min(n) FROM {view} AS x)} FROM {view} LIMIT 1
+--- any
+SELECT * FROM (SELECT count(*), (SELECT count(*) FROM {view} WHERE n = {hid}) FROM {view}) t

@@ -40,7 +40,7 @@ SELECT o.order_no, e.key, e.value FROM {orders} o, json_each(o.meta) e
 --- ok
 SELECT order_no, json_keys(meta), json_structure(meta), json_transform(meta, '{"size":"INTEGER"}'), from_json(meta, '{"color":"VARCHAR"}') FROM {orders}
 --- ok
-SELECT json_group_array(n ORDER BY n), json_group_object(n, qty) IS NOT NULL FROM (SELECT n, qty FROM {view} ORDER BY n LIMIT 5)
+SELECT json_array_length(json_group_array(n)), json_type(json_group_object(n, qty)) FROM (SELECT n, qty FROM {view} ORDER BY n LIMIT 5)
 --- ok
 SELECT v.n, list(o.item ORDER BY o.order_no) AS items FROM {view} v JOIN {orders} o USING (n) GROUP BY v.n
 --- ok

@@ -46,11 +46,15 @@ static void take(struct getting *g, size_t file, struct masked *m) {
 // may have been the state before an erasure.
 static enum err_code check_state(struct getting *g, struct err *err) {
     struct views *v = g->views;
-    TRY(view_generation(v, g->arena, &g->generation, err));
+    if (view_generation(v, g->arena, &g->generation, err) != ERR_OK) {
+        return view_hide(&g->pin->view, err);
+    }
     if (str_eq(g->generation, g->pin->generation)) {
         return ERR_OK;
     }
-    TRY(txlog_refresh(catalog_log(v->catalog), 0, 0, err));
+    if (txlog_refresh(catalog_log(v->catalog), 0, 0, err) != ERR_OK) {
+        return view_hide(&g->pin->view, err);
+    }
     for (size_t i = 0; i < g->pin->pin_count; i++) {
         if (!table_pin_current(v->tables, &g->pin->pins[i], g->arena)) {
             return err_set(err, ERR_BUSY,
@@ -191,15 +195,25 @@ static void tell_files(const struct getting *g, struct view_files *ret) {
     }
 }
 
+// Which files there are to be.
+static enum err_code plan(struct getting *g, struct err *err) {
+    const struct table_conditions none = {0};
+    const struct view_pin *pin = g->pin;
+    if (table_scan_plan(g->views->tables, &pin->pins[0], &none, g->arena, &g->scan, err) !=
+            ERR_OK ||
+        view_keys(g->views, pin, &g->scan, g->arena, &g->keys, err) != ERR_OK) {
+        return view_hide(&pin->view, err);
+    }
+    g->found = arena_array(g->arena, g->scan.file_count, sizeof(void *));
+    return ERR_OK;
+}
+
 enum err_code view_files_get(struct views *v, const struct view_pin *pin,
                              const struct view_wait *wait, struct arena *a, struct view_files *ret,
                              struct err *err) {
-    const struct table_conditions none = {0};
     struct getting g = {.views = v, .pin = pin, .wait = wait, .arena = a};
     TRY(check_state(&g, err));
-    TRY(table_scan_plan(v->tables, &pin->pins[0], &none, a, &g.scan, err));
-    TRY(view_keys(v, pin, &g.scan, a, &g.keys, err));
-    g.found = arena_array(a, g.scan.file_count, sizeof(void *));
+    TRY(plan(&g, err));
     find_files(&g);
     for (size_t i = 0; i < ATTEMPTS && g.found_count < g.scan.file_count; i++) {
         if (i > 0) {

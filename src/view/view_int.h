@@ -148,6 +148,9 @@ MUST_CHECK enum err_code view_shown_check(struct engine *parser, struct str base
 
 // ---- view_pin.c
 
+// Messages about datasets and their objects are not for whoever reads a view: logs what there is in
+// *err, and says in its place that the view cannot be read. Returns the code.
+enum err_code view_hide(const struct catalog_view *view, struct err *err);
 // The filter, checked; it stays while the arena does.
 MUST_CHECK enum err_code view_filter_get(struct views *v, struct str base, struct str filter,
                                          struct arena *a, const struct guard_filter **ret,

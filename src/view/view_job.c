@@ -254,7 +254,9 @@ enum err_code view_jobs_add(struct views *v, const struct view_pin *pin,
                             const struct view_missing *missing, struct view_job **ret,
                             struct err *err) {
     DEFER(batch_freep) struct view_batch *b = NULL;
-    TRY(batch_new(v, pin, missing->generation, &b, err));
+    if (batch_new(v, pin, missing->generation, &b, err) != ERR_OK) {
+        return view_hide(&pin->view, err);
+    }
     b->jobs = 1; // so that it stays while jobs are added
     const enum err_code code = add_jobs(v, b, missing, ret, err);
     bool unused;

@@ -57,15 +57,20 @@ static enum err_code unfit(const struct pinning *p, struct str what, struct err 
                    STR_ARG(p->view->name), STR_ARG(what));
 }
 
-// Messages about datasets are not for whoever reads a view.
+// What is missing of a dataset that is there is damage.
+enum err_code view_hide(const struct catalog_view *view, struct err *err) {
+    const enum err_code code = err->code == ERR_NOT_FOUND ? ERR_CORRUPT : err->code;
+    log_warn("view.read", "view=%s code=%s error=%s", log_quote(view->name), err_text(err->code),
+             log_quote(str_from(err->msg)));
+    return err_set(err, code, "the view \"" STR_FMT "\" cannot be read now", STR_ARG(view->name));
+}
+
 static enum err_code hide(const struct pinning *p, struct err *err) {
     const enum err_code code = err->code;
-    log_warn("view.pin", "view=%s code=%s error=%s", log_quote(p->view->name), err_text(code),
-             log_quote(str_from(err->msg)));
+    (void)view_hide(p->view, err);
     return code == ERR_NOT_FOUND
                ? unfit(p, STR("a dataset that it was made for is not there any more"), err)
-               : err_set(err, code, "the view \"" STR_FMT "\" cannot be read now",
-                         STR_ARG(p->view->name));
+               : err->code;
 }
 
 static enum err_code pin_base(struct pinning *p, struct err *err) {

@@ -1,0 +1,57 @@
+"""What somebody who may read a view alone is told when its base, or what its filter asks, is damaged."""
+
+import glob
+import os
+import shutil
+
+import pytest
+import requests
+
+PEOPLE = "id,name\n1,Ann\n2,Bob\n3,Cid\n"
+PARTS = ["metadata/*.json", "metadata/snap-*.avro", "metadata/*-m0.avro", "data/*.parquet"]
+
+
+def role(t, name, *grants):
+    body = {"grants": [{"object": o, "rights": [r]} for o, r in grants]}
+    assert t.request("PUT", f"/auth/roles/{name}", json=body).status_code == 201
+    return t.post("/auth/tokens", json={"principal": name, "roles": [name]}).json()["token"]
+
+
+@pytest.fixture
+def house(serve, tmp_path):
+    """start(): a server that has nothing in its caches; the tokens of those who ask."""
+    t = serve()
+    for name in ("hushed", "whispered", "plain"):
+        t.ingest(name, PEOPLE)
+    assert t.post("/catalog/views", json={"name": "safe", "base_dataset": "hushed", "columns": ["id"],
+                                          "row_filter": "id IN (SELECT id FROM whispered)"}).status_code == 201
+    tokens = [role(t, "agent", ("view:safe", "read")), role(t, "mixed", ("view:safe", "read"), ("dataset:plain", "read_raw"))]
+    t.stop()
+
+    def start():
+        shutil.rmtree(tmp_path / "data" / "cache")
+        return serve()
+    return start, tokens
+
+
+@pytest.mark.parametrize("dataset", ["hushed", "whispered"])
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", [None, b"PAR1 and no more"])
+def test_a_view_that_cannot_be_read_names_neither_dataset_nor_file(house, tmp_path, dataset, part, damage):
+    start, tokens = house
+    for path in glob.glob(f"{tmp_path}/data/primary/tables/{dataset}-*/{part}"):
+        os.unlink(path)
+        if damage is not None:
+            with open(path, "wb") as f:
+                f.write(damage)
+    t = start()
+    for token, sql in zip(tokens, ("SELECT * FROM safe", "SELECT * FROM safe, plain")):
+        for statement in (sql, f"EXPLAIN {sql}", f"DESCRIBE {sql}"):
+            answer = requests.post(t.url + "/query/sql", json={"sql": statement}, timeout=60,
+                                   headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code >= 400
+            told = answer.json()
+            assert told["detail"].startswith('the view "safe" cannot be read now'), told
+            for secret in ("hushed", "whispered", str(tmp_path), "metadata", "parquet"):
+                assert secret not in answer.text
+            assert told["code"] != "not_found"

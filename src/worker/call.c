@@ -232,7 +232,11 @@ static enum err_code put_file(struct worker_call *c, const struct worker_file *f
     const char *name = arena_cstr(&a, f->name);
     const char *path = arena_cstr(&a, f->path);
     if (linkat(AT_FDCWD, path, c->worker->folder.fd, name, 0) != 0) {
-        return err_errno(err, "cannot give a worker the file \"%s\"", path);
+        // Whoever asks is not to learn where it is.
+        return errno == ENOENT
+                   ? err_set(err, ERR_BUSY,
+                             "a file that the query reads was removed meanwhile: try again")
+                   : err_errno(err, "cannot give a worker the file \"%s\"", name);
     }
     c->names[c->linked++] = arena_str(&c->arena, f->name);
     return ERR_OK;

@@ -24,6 +24,7 @@ static uint64_t bit_words(uint64_t rows) {
 
 struct reader {
     const char *at, *end;
+    uint64_t parts; // bytes that no part of a type has been promised yet
     struct arena *arena;
     struct err *err;
 };
@@ -67,13 +68,15 @@ static enum err_code read_text(struct reader *r, struct str *ret) {
     return str_is_utf8(*ret) ? ERR_OK : bad(r, "a name is not UTF-8");
 }
 
-// A number of things, each of which takes at least min_bytes.
+// A number of things, each of which takes at least min_bytes, that no other thing has: types stand
+// in one another, and memory is taken for all that one says before the first of them is read.
 static enum err_code read_count(struct reader *r, size_t min_bytes, size_t max, size_t *ret) {
     uint32_t count = 0;
     TRY(read_u32(r, &count));
-    if (count > max || count > (size_t)(r->end - r->at) / min_bytes) {
+    if (count > max || count > MIN((uint64_t)(r->end - r->at), r->parts) / min_bytes) {
         return bad(r, "there are fewer parts than it says");
     }
+    r->parts -= count * min_bytes;
     *ret = count;
     return ERR_OK;
 }
@@ -181,7 +184,7 @@ static enum err_code read_type(struct reader *r, size_t depth, struct vec_type *
 enum err_code wire_read_columns(struct str bytes, struct arena *a, struct wire_column **ret,
                                 size_t *ret_count, struct err *err) {
     const struct str copy = arena_str(a, bytes); // what names and texts point into
-    struct reader r = {copy.ptr, copy.ptr + copy.len, a, err};
+    struct reader r = {copy.ptr, copy.ptr + copy.len, copy.len, a, err};
     size_t count = 0;
     TRY(read_count(&r, TEXT_BYTES_MIN + TYPE_BYTES_MIN, WIRE_COLUMNS_MAX, &count));
     struct wire_column *columns = arena_array(a, count, sizeof(*columns));
@@ -388,7 +391,7 @@ static enum err_code read_vector(struct reader *r, uint64_t rows, struct vec *v)
 
 enum err_code wire_read_chunk(struct str bytes, const struct wire_column *columns, size_t count,
                               struct arena *a, struct vec_chunk *ret, struct err *err) {
-    struct reader r = {bytes.ptr, bytes.ptr + bytes.len, a, err};
+    struct reader r = {bytes.ptr, bytes.ptr + bytes.len, bytes.len, a, err};
     uint32_t said = 0;
     uint32_t rows = 0;
     TRY(read_u32(&r, &said));

@@ -678,6 +678,24 @@ static void types_are_nested_only_so_deep(void **state) {
     assert_false(takes_lists_of_depth(20000));
 }
 
+// Each says that it has as many members as there can be, and the first of them is the next.
+static void types_in_one_another_share_what_bytes_there_are(void **state) {
+    (void)state;
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    DEFER(buf_release) struct buf b = BUF(1 << 20);
+    struct sample s = {0};
+    buf_add_str(&b, message(&a, "wsds", N(1), T("c"), N(VEC_STRUCT), T("")));
+    for (size_t i = 1; i < WIRE_DEPTH_MAX; i++) {
+        buf_add_str(&b, message(&a, "wsds", N(6000), T(""), N(VEC_STRUCT), T("")));
+    }
+    buf_add_str(&b, message(&a, "w", N(6000)));
+    for (size_t i = 0; i < 60000; i++) {
+        buf_add_char(&b, 0);
+    }
+    DEFER(arena_release) struct arena scratch = ARENA(1U << 30);
+    assert_false(read_head(buf_str(&b), &scratch, &s));
+}
+
 static void values_that_cannot_be_are_refused(void **state) {
     (void)state;
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -758,6 +776,7 @@ int main(void) {
         cmocka_unit_test(lists_of_nothing_take_room_too),
         cmocka_unit_test(types_that_cannot_be_are_refused),
         cmocka_unit_test(types_are_nested_only_so_deep),
+        cmocka_unit_test(types_in_one_another_share_what_bytes_there_are),
         cmocka_unit_test(values_that_cannot_be_are_refused),
         cmocka_unit_test(a_chunk_has_its_columns_and_few_rows),
         cmocka_unit_test(what_does_not_fit_is_not_begun),

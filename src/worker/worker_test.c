@@ -370,6 +370,20 @@ static void what_is_forgotten_is_gone(void **state) {
     assert_false(sees("memory", "mark_memory"));
 }
 
+static void a_file_that_has_gone_is_told_without_its_place(void **state) {
+    (void)state;
+    const struct worker_file file = {STR("/tmp/nosuchfolder/nosuch.parquet"), STR("f.parquet")};
+    struct worker_request r = request_of("a", "SELECT 'x'", 30 * SECOND);
+    struct asked a;
+    r.files = &file;
+    r.file_count = 1;
+    ask_request(house.workers, &r, &a);
+    assert_int_equal(a.code, ERR_BUSY);
+    assert_null(strstr(a.err.msg, "nosuch"));
+    asked_release(&a);
+    expect(house.workers, "a", "SELECT 'x'", "x\n");
+}
+
 static void all_busy_is_said_after_the_wait(void **state) {
     (void)state;
     struct err err = ERR_NONE;
@@ -420,6 +434,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(threads_and_keys_share_the_workers),
         cmocka_unit_test(a_worker_never_serves_two_keys),
         cmocka_unit_test(what_is_forgotten_is_gone),
+        cmocka_unit_test(a_file_that_has_gone_is_told_without_its_place),
         cmocka_unit_test(all_busy_is_said_after_the_wait),
         cmocka_unit_test(without_a_folder_nothing_starts),
     };

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
+#define MESSAGE_MAX 8192 // bytes that are looked at, more than an error holds
+
 // Types that are not simply the statement's fault. The engine gives results a type; where it gives
 // a text only (preparing a statement), the type is the text's prefix.
 static const struct error_kind {
@@ -97,6 +99,37 @@ static struct str useful_part(struct str text) {
     return str_trim(text);
 }
 
+static bool is_quote(char c) {
+    return c == '"' || c == '\'';
+}
+
+// A file that the engine speaks of; not a value that looks like one.
+static bool is_file(enum err_code code, struct str path, struct str sql) {
+    return code == ERR_IO || code == ERR_NO_SPACE ||
+           (str_ends(path, STR(".parquet")) && str_find(sql, path) >= 0);
+}
+
+// Where the server keeps its files is not for whoever asks: of an absolute path in quotes only the
+// last part stays.
+static void add_without_folders(enum err_code code, struct str text, struct str sql,
+                                struct buf *out) {
+    size_t i = 0;
+    while (i < text.len) {
+        const bool starts = i > 0 && is_quote(text.ptr[i - 1]) && text.ptr[i] == '/';
+        size_t end = i;
+        size_t name = i;
+        while (starts && end < text.len && text.ptr[end] != text.ptr[i - 1]) {
+            name = text.ptr[end++] == '/' ? end : name;
+        }
+        if (starts && is_file(code, str_slice(text, i, end), sql)) {
+            buf_add_str(out, str_slice(text, name, end));
+            i = end;
+        } else {
+            buf_add_char(out, text.ptr[i++]);
+        }
+    }
+}
+
 enum err_code engine_fail(const struct session *s, duckdb_error_type type, const char *text,
                           struct str sql, struct err *err) {
     const struct str whole = text && *text ? str_from(text) : STR("the engine gave no reason");
@@ -108,7 +141,9 @@ enum err_code engine_fail(const struct session *s, duckdb_error_type type, const
     }
     const ptrdiff_t line = str_find(whole, STR("\nLINE "));
     const struct str useful = useful_part(whole);
-    code = err_set(err, code, STR_FMT, STR_ARG(useful));
+    DEFER(buf_release) struct buf message = BUF(MESSAGE_MAX);
+    add_without_folders(code, str_slice(useful, 0, MESSAGE_MAX / 2), sql, &message);
+    code = err_set(err, code, STR_FMT, STR_ARG(buf_str(&message)));
     if (line >= 0) {
         err->position = position_of(str_slice(whole, (size_t)line + 1, whole.len), sql);
     }

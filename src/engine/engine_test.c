@@ -373,7 +373,12 @@ static void errors_have_code_text_and_place(void **state) {
         {"SELEC 1", ERR_SQL, "Parser Error: syntax error at or near \"SELEC\"", 0},
         {"SELECT 'a'::INTEGER", ERR_SQL, "Conversion Error: Could not convert", 10},
         {"SELECT * FROM nosuch", ERR_SQL, "Catalog Error: Table with name nosuch", 14},
-        {"SELECT * FROM read_parquet('/nonexistent.parquet')", ERR_IO, "IO Error: No files", 14},
+        {"SELECT * FROM read_parquet('/nonexistent.parquet')", ERR_IO,
+         "IO Error: No files found that match the pattern \"nonexistent.parquet\"", 14},
+        {"SELECT * FROM read_parquet('/no/such/folder/x.parquet')", ERR_IO,
+         "IO Error: No files found that match the pattern \"x.parquet\"", 14},
+        {"SELECT '/no/such/folder/x'::INTEGER", ERR_SQL,
+         "Conversion Error: Could not convert string '/no/such/folder/x'", 26},
         {"SELECT error('a' || chr(10) || 'LINE up')", ERR_SQL, "Invalid Input Error: a", -1},
         {"SELECT count(*) FROM (SELECT DISTINCT i, i || 'abcdefghijklmnop' FROM range(50000000)"
          " t(i))",

@@ -94,11 +94,13 @@ static enum err_code open_views(struct api *api, struct str cache, struct err *e
     return views_open(&o, &api->views, err);
 }
 
+// Workers last: one that begins before the masked files are gone may still get them.
 enum err_code api_forget(struct api *api, struct err *err) {
     queries_forget(api->queries);
-    workers_forget(api->workers);
     catalog_view_forget(api->catalog); // filters may quote values
-    return views_forget(api->views, err);
+    const enum err_code code = views_forget(api->views, err);
+    workers_forget(api->workers);
+    return code;
 }
 
 // What the floors above the tables keep of values goes with an erasure.

@@ -88,10 +88,16 @@ static int64_t position_of(struct str shown, struct str sql) {
     return found < 0 ? -1 : (int64_t)MIN(start + (size_t)found + at, sql.len);
 }
 
-// What is worth reading: no stack trace, no repeated statement, no notice that we have a bug.
+// What is worth reading: no stack trace, no repeated statement, no notice that we have a bug, and
+// no advice to change settings, which nobody here can.
 static struct str useful_part(struct str text) {
-    static const char *const tails[] = {"\n\nLINE ", "\nLINE ", "\n\nStack Trace", "\nStack Trace",
-                                        "\nThis error signals an assertion failure"};
+    static const char *const tails[] = {"\n\nLINE ",
+                                        "\nLINE ",
+                                        "\n\nStack Trace",
+                                        "\nStack Trace",
+                                        "\nThis error signals an assertion failure",
+                                        "\n\nPossible solutions",
+                                        "\nDatabase is launched in"};
     for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
         const ptrdiff_t at = str_find(text, str_from(tails[i]));
         text = at >= 0 ? str_slice(text, 0, (size_t)at) : text;

@@ -393,6 +393,7 @@ static void errors_have_code_text_and_place(void **state) {
                      err.msg);
         }
         assert_null(strstr(err.msg, "LINE 1"));
+        assert_null(strstr(err.msg, "SET ")); // advice that nobody here can follow
     }
 }
 

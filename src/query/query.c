@@ -114,7 +114,37 @@ enum err_code query_place_take(struct query *q, struct err *err) {
                        (long long)(s->wait_timeout_us / 1000));
     }
     running_add(s, 1);
+    q->has_place = true;
     q->state = QUERY_RUNNING;
+    return ERR_OK;
+}
+
+enum err_code query_place_leave(struct query *q, struct err *err) {
+    struct queries *s = q->service;
+    LOCKED(&s->lock);
+    if (s->waiting >= s->waiting_max) {
+        counter_add(COUNTER_queries_turned_away, 1);
+        return err_set(err, ERR_BUSY, "%zu queries wait: try again in a moment", s->waiting);
+    }
+    running_add(s, -1);
+    waiting_add(s, 1);
+    q->has_place = false;
+    q->waits = true;
+    q->state = QUERY_WAITING;
+    pthread_cond_broadcast(&s->change);
+    return ERR_OK;
+}
+
+enum err_code query_worker_set(struct query *q, struct worker_call *worker, struct err *err) {
+    LOCKED(&q->service->lock);
+    CHECK(q->waits);
+    waiting_add(q->service, -1);
+    q->waits = false;
+    q->state = QUERY_RUNNING;
+    q->worker = worker;
+    if (q->cancelled) {
+        return err_set(err, ERR_CANCELLED, "the query was cancelled before it ran");
+    }
     return ERR_OK;
 }
 
@@ -232,7 +262,6 @@ static enum err_code read_start(struct query *q, struct err *err) {
     q->timing.wait_us = lap(&since);
     TRY(query_bind(q, g, NULL, &bound, err));
     q->timing.plan_us = lap(&since);
-    q->restricted = bound.jailed;
     TRY(query_audit_begin(q, err));
     if (bound.jailed) {
         TRY(query_jail_start(q, &bound, err));
@@ -410,9 +439,8 @@ static void query_leave(struct query *q, int64_t rows, const struct err *outcome
         session = TAKE(q->session);
         worker = TAKE(q->worker);
         DL_DELETE(s->all, q); // NOLINT: it is in the list since query_start
-        if (q->state == QUERY_RUNNING) {
-            running_add(s, -1);
-        }
+        running_add(s, q->has_place ? -1 : 0);
+        waiting_add(s, q->waits ? -1 : 0);
         pthread_cond_broadcast(&s->change);
     }
     session_close(session);

@@ -11,7 +11,8 @@
 // Views are read from their masked files (view/view.h), whoever asks. A statement of somebody who
 // is no admin runs in a jailed worker (worker/worker.h) unless it reads a dataset that they may
 // read raw; one that names neither dataset nor view runs in the server's engine only for somebody
-// who may read some dataset raw. Statements that write run in the server's engine.
+// who may read some dataset raw. Statements that write run in the server's engine. Places are those
+// of that engine: who waits for a worker, or for masked files that it will read, takes none.
 //
 // Threads: a query belongs to one thread; the service to any.
 #pragma once

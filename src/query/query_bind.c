@@ -391,6 +391,10 @@ enum err_code query_bind(struct query *q, const struct guard_statement *g, struc
     *ret = (struct query_bound){.pins = b.pins, .views = b.views, .jailed = is_jailed(&b)};
     random_bytes(ret->local_key, sizeof(ret->local_key));
     note_snapshots(&b); // of a query that fails, too
+    q->restricted = ret->jailed;
+    if (ret->jailed) {
+        TRY(query_place_leave(q, err));
+    }
     for (size_t i = 0; i < g->table_count; i++) {
         TRY(bind_one(&b, i, ret, &scans[i], err));
     }

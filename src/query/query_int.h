@@ -25,6 +25,7 @@ struct query {
     bool restricted; // it runs in a worker, or would if it could run
     bool preview, unmasked;
     enum query_state state;     // under the service's lock
+    bool has_place, waits;      // likewise: as it counts among those that run or wait
     bool cancelled;             // under the service's lock
     struct session *session;    // set under the service's lock; NULL until it runs, and in a worker
     struct worker_call *worker; // likewise, of a query in a worker
@@ -113,6 +114,11 @@ MUST_CHECK enum err_code query_start_by(struct queries *s, const struct query_re
                                         const struct query_way *way, struct arena *a,
                                         struct query **ret, struct err *err);
 MUST_CHECK enum err_code query_place_take(struct query *q, struct err *err);
+// One that is to run in a worker leaves its place to others, and waits for masked files and for the
+// worker, which it then has.
+MUST_CHECK enum err_code query_place_leave(struct query *q, struct err *err);
+MUST_CHECK enum err_code query_worker_set(struct query *q, struct worker_call *worker,
+                                          struct err *err);
 MUST_CHECK enum err_code query_session_take(struct query *q, struct err *err);
 MUST_CHECK enum err_code query_ask(struct query *q, struct str sql, struct err *err);
 // Tells a strict audit, before anything of the statement runs.

@@ -1,5 +1,6 @@
 // Views in statements: which of their masked files a statement reads, and how.
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "engine/engine_map.h"
 #include "query/query_int.h"
@@ -109,12 +110,7 @@ static struct str worker_key(const struct query *q) {
 static enum err_code worker_take(struct query *q, const struct worker_request *r, struct err *err) {
     struct worker_call *call;
     TRY(worker_begin(q->service->workers, r, &call, err));
-    LOCKED(&q->service->lock);
-    q->worker = call;
-    if (q->cancelled) {
-        return err_set(err, ERR_CANCELLED, "the query was cancelled before it ran");
-    }
-    return ERR_OK;
+    return query_worker_set(q, call, err);
 }
 
 enum err_code query_jail_start(struct query *q, const struct query_bound *bound, struct err *err) {
@@ -124,7 +120,8 @@ enum err_code query_jail_start(struct query *q, const struct query_bound *bound,
                                .files = bound->files,
                                .file_count = bound->file_count,
                                .deadline_us = deadline_us,
-                               .wait_us = deadline_us};
+                               .wait_us =
+                                   MIN(deadline_us, clock_mono_us() + q->service->wait_timeout_us)};
     if (q->service->workers == NULL) {
         return err_set(err, ERR_BUSY,
                        "this server cannot run queries of restricted principals: its kernel has no "

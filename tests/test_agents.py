@@ -1,0 +1,62 @@
+"""Agents and others on one server: who waits for whom."""
+
+import threading
+import time
+
+import pytest
+import requests
+from conftest import Server, wait_until
+
+HEAVY = "SELECT count(*) FROM range(1000000000000) r(i) WHERE i % 7 = 3"
+
+
+@pytest.fixture
+def t(tmp_path):
+    """One place for queries, one worker, and an agent whose queries end after four seconds."""
+    server = Server(tmp_path / "data", "--query-running-max", 1, "--worker-count-max", 1)
+    server.ingest("people", "id,name\n1,Ann\n2,Bob\n")
+    view = {"name": "safe", "base_dataset": "people", "columns": ["id"]}
+    assert server.post("/catalog/views", json=view).status_code == 201
+    body = {"grants": [{"object": "view:safe", "rights": ["read"]}], "limits": {"time_ms": 4000}}
+    assert server.request("PUT", "/auth/roles/agent", json=body).status_code == 201
+    server.agent = server.post("/auth/tokens", json={"principal": "agent", "roles": ["agent"]}).json()["token"]
+    yield server
+    server.stop()
+
+
+def ask(t, sql, answers=None):
+    answer = requests.post(t.url + "/query/sql", json={"sql": sql}, headers={"Authorization": f"Bearer {t.agent}"},
+                           timeout=60)
+    if answers is not None:
+        answers.append(answer.status_code)
+    return answer
+
+
+def test_agents_that_run_and_wait_keep_nobody_else_from_asking(t):
+    answers = []
+    agents = [threading.Thread(target=ask, args=(t, HEAVY, answers)) for _ in range(4)]
+    for agent in agents:
+        agent.start()
+    wait_until(lambda: len(t.get("/query/running").json()["queries"]) == 4)
+    before = time.monotonic()
+    assert t.value("SELECT count(*) AS n FROM people") == 2
+    still = len(t.get("/query/running").json()["queries"])
+    assert still > 0 or time.monotonic() - before > 4, "the agents had ended: nothing was shown"
+    for agent in agents:
+        agent.join(60)
+    assert set(answers) <= {503, 504} and len(answers) == 4
+    assert ask(t, "SELECT count(*) AS n FROM safe").json()["rows"] == [{"n": 2}]
+    assert t.value("SELECT count(*) AS n FROM safe") == 2
+
+
+def test_one_that_waits_can_be_stopped_and_is_told(t):
+    answers = []
+    first = threading.Thread(target=ask, args=(t, HEAVY, answers))
+    first.start()
+    wait_until(lambda: [q["state"] for q in t.get("/query/running").json()["queries"]] == ["running"])
+    running = t.get("/query/running").json()["queries"][0]
+    assert running["principal"] == "agent" and "sql" not in running
+    assert t.delete(f"/query/running/{running['id']}").status_code == 200
+    first.join(60)
+    assert answers == [499]
+    assert ask(t, "SELECT count(*) AS n FROM safe").json()["rows"] == [{"n": 2}]

@@ -538,3 +538,28 @@ def test_a_new_key_changes_hashes_and_they_still_join(seed):
     after = seed.rows(sql, seed.t.token)
     assert len(set(after)) == 100 and not set(after) & set(before)
     assert seed.rows("SELECT count(*) FROM hashed a JOIN hashed b USING (candidate_id)", seed.t.token) == [(100,)]
+
+
+def test_a_query_beside_changes_sees_one_definition_whole(seed):
+    other = {**SAFE, "columns": ["candidate_id", "email"], "row_filter": "status = 'blocked'", "column_redactions": {"candidate_id": "null", "email": "null"}}
+    lawful = [shown(range(1, 101)), [(None, None)] * 25]
+    over = []
+
+    def read(_):
+        seen = 0
+        while not over or seen < 3:
+            answer = seed.ask("SELECT * FROM candidates_safe", format="arrays")
+            assert answer.status_code == 200, answer.text
+            rows = [tuple(row) for row in answer.json()["rows"]]
+            assert (sorted(rows) if rows[0][0] is not None else rows) in lawful, rows[:3]
+            seen += 1
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read, i) for i in range(4)]
+        try:
+            for i in range(20):
+                make(seed.t, **{**(other if i % 2 == 0 else SAFE), "replace": True})
+        finally:
+            over.append(True)
+        assert all(reader.result(timeout=100) >= 3 for reader in readers)

@@ -32,7 +32,15 @@ bool str_eq_nocase(struct str a, struct str b) {
 }
 
 bool str_is(struct str a, const char *cstr) {
-    return str_eq(a, str_from(cstr));
+    if (!cstr) {
+        return a.len == 0;
+    }
+    for (size_t i = 0; i < a.len; i++) { // most differ at once
+        if (cstr[i] == '\0' || a.ptr[i] != cstr[i]) {
+            return false;
+        }
+    }
+    return cstr[a.len] == '\0';
 }
 
 int str_cmp(struct str a, struct str b) {

@@ -103,9 +103,9 @@ MUST_CHECK enum err_code session_text(struct session *s, struct str sql, struct 
 // SELECT are ERR_REFUSED. Any thread.
 MUST_CHECK enum err_code engine_parse(struct engine *e, struct str sql, struct arena *a,
                                       struct str *ret_json, struct err *err);
-// The canonical text of such a tree. Any thread.
+// The canonical text of such a tree, and the tree of that text (or NULL: not wanted). Any thread.
 MUST_CHECK enum err_code engine_unparse(struct engine *e, struct str json, struct arena *a,
-                                        struct str *ret_sql, struct err *err);
+                                        struct str *ret_sql, struct str *ret_json, struct err *err);
 
 // Deleted rows, as the server's own statements leave them out: tarn_live(key, file, row) is false
 // for row number `row` of file number `file` if its bit is set. Files are those of one

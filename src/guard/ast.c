@@ -199,7 +199,7 @@ static enum err_code read_member(struct reader *r, struct ast *object, struct as
     }
     TRY(read_text(r, &item->key));
     for (const struct ast *i = object->items; i; i = i->next) {
-        if (str_eq(i->key, item->key)) {
+        if (i->key.len == item->key.len && str_eq(i->key, item->key)) { // lengths mostly differ
             return bad(r, "a field stands twice");
         }
     }
@@ -315,22 +315,27 @@ static void write_text(struct str s, struct buf *out) {
     buf_add_char(out, '"');
 }
 
-static void write_items(const struct ast *n, struct buf *out) {
+static void write_items(const struct ast *n, bool places, struct buf *out) {
     buf_add_char(out, n->kind == AST_OBJECT ? '{' : '[');
+    bool first = true;
     for (const struct ast *i = n->items; i; i = i->next) {
-        if (i != n->items) {
+        if (!places && str_is(i->key, "query_location")) {
+            continue;
+        }
+        if (!first) {
             buf_add_char(out, ',');
         }
+        first = false;
         if (n->kind == AST_OBJECT) {
             write_text(i->key, out);
             buf_add_char(out, ':');
         }
-        ast_write(i, out);
+        ast_write(i, places, out);
     }
     buf_add_char(out, n->kind == AST_OBJECT ? '}' : ']');
 }
 
-void ast_write(const struct ast *n, struct buf *out) {
+void ast_write(const struct ast *n, bool places, struct buf *out) {
     switch (n->kind) {
     case AST_NULL:
         buf_add_cstr(out, "null");
@@ -349,7 +354,7 @@ void ast_write(const struct ast *n, struct buf *out) {
         return;
     case AST_ARRAY:
     case AST_OBJECT:
-        write_items(n, out);
+        write_items(n, places, out);
         return;
     }
 }

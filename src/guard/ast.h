@@ -33,7 +33,8 @@ struct ast {
 // grammar (Infinity), a NUL in a string or a field twice.
 MUST_CHECK enum err_code ast_read(struct str json, struct arena *a, struct ast **ret,
                                   struct err *err);
-void ast_write(const struct ast *n, struct buf *out);
+// places: with the fields query_location.
+void ast_write(const struct ast *n, bool places, struct buf *out);
 
 // The field of an object; NULL when n is NULL, no object or has none of this name.
 struct ast *ast_get(const struct ast *n, const char *key);

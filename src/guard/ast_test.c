@@ -10,7 +10,7 @@
 
 static struct str written(const struct ast *n, struct arena *a) {
     DEFER(buf_release) struct buf out = BUF(1 << 20);
-    ast_write(n, &out);
+    ast_write(n, true, &out);
     return arena_str(a, buf_str(&out));
 }
 

@@ -39,11 +39,11 @@ static enum err_code write_expression(struct guard_walk *w, struct engine *parse
     TRY(ast_read(text, w->arena, &tree, w->err));
     struct ast *statement = ast_get(tree, "statements")->items;
     ast_set(ast_get(ast_get(statement, "node"), "select_list")->items, n);
-    ast_write(tree, &json);
+    ast_write(tree, false, &json);
     if (json.overflow) {
         return err_set(w->err, ERR_TOO_LARGE, "the statement has too many parts");
     }
-    TRY(engine_unparse(parser, buf_str(&json), w->arena, &text, w->err));
+    TRY(engine_unparse(parser, buf_str(&json), w->arena, &text, NULL, w->err));
     *ret = str_slice(text, STR("SELECT ").len, text.len);
     return ERR_OK;
 }

@@ -85,6 +85,9 @@ enum err_code guard_check_text(struct str sql, struct err *err) {
 size_t guard_space_len(struct str s) {
     static const char *const spaces[] = {"\xC2\xA0",     "\xE2\x80\xAF", "\xE2\x81\x9F",
                                          "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+    if (s.len == 0 || (unsigned char)s.ptr[0] < 0x80) {
+        return 0;
+    }
     for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
         if (str_starts(s, str_from(spaces[i]))) {
             return strlen(spaces[i]);

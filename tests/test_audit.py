@@ -1,5 +1,6 @@
 """The audit: every query in the journal, with who asked and what it read, and its text as it was configured."""
 
+import contextlib
 import os
 import subprocess
 
@@ -82,10 +83,7 @@ def test_equal_texts_have_equal_hashes_and_the_text_stands_nowhere(t):
     ids = [t.query(sql).json()["query_id"] for sql in ("SELECT 'canary71'", "SELECT 'canary71'", "SELECT 'canary72'")]
     one, two, other = (audit_of(t, i)["details"]["sql_hash"] for i in ids)
     assert one == two != other and len(one) == 32
-    for folder, _, names in os.walk(t.data):
-        for name in names:
-            with open(f"{folder}/{name}", "rb") as f:
-                assert b"canary7" not in f.read(), name
+    assert holders(t, "canary7") == []
 
 
 def test_what_was_asked_just_before_the_stop_is_told(serve):
@@ -162,9 +160,10 @@ def holders(server, text):
     found = []
     for folder, _, names in os.walk(server.data):
         for name in names:
-            with open(f"{folder}/{name}", "rb") as f:
-                if text.encode() in f.read():
-                    found.append(f"{folder}/{name}")
+            with contextlib.suppress(FileNotFoundError):  # the log has just been written
+                with open(f"{folder}/{name}", "rb") as f:
+                    if text.encode() in f.read():
+                        found.append(f"{folder}/{name}")
     return found
 
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/engine_map.h"
 #include "mask/mask.h"
 #include "worker/jail.h"
@@ -22,6 +23,8 @@
 #define SPACE_MARGIN (INT64_C(512) << 20)
 #define SPACE_THREAD (INT64_C(16) << 20)
 #define ARENAS_MAX 4 // of the C library's heap, each of which reserves space
+
+#define FIRST_US INT64_C(600000000) // for a statement that does nothing
 
 // When memory runs out somebody is killed: let it be a worker.
 #define SACRIFICE "500"
@@ -229,6 +232,14 @@ static void warm_up(struct child *c) {
     hash_text(c, STR("warm"), &out);
 }
 
+// The engine's own are there; what watches over deadlines comes with the first of them.
+static enum err_code start_threads(struct child *c, struct err *err) {
+    DEFER(session_closep) struct session *s = NULL;
+    TRY(session_open(c->engine, &s, err));
+    session_deadline(s, clock_mono_us() + FIRST_US);
+    return session_run(s, STR("SELECT 1"), err);
+}
+
 static enum err_code start(struct child *c, struct arena *a, struct err *err) {
     static struct engine_mapper mapper = {.text = hash_text};
     TRY(take_setup(c, a, err));
@@ -236,7 +247,8 @@ static enum err_code start(struct child *c, struct arena *a, struct err *err) {
     TRY(open_engine(c, err));
     mapper.ctx = c;
     CHECK(engine_map_begin(c->engine, &mapper) == WORKER_LOCAL_MAP);
-    return ERR_OK;
+    TRY(start_threads(c, err));
+    return jail_seal(err);
 }
 
 enum err_code worker_run(struct err *err) {

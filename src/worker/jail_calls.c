@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -75,6 +76,7 @@ static int allow_all_filtered(scmp_filter_ctx c) {
         {SCMP_SYS(fcntl), 1, ALL_BITS, F_GETFD},
         {SCMP_SYS(fcntl), 1, ALL_BITS, F_GETFL},
         {SCMP_SYS(prctl), 0, ALL_BITS, PR_SET_NAME},
+        {SCMP_SYS(seccomp), 0, ALL_BITS, SECCOMP_SET_MODE_FILTER}, // until jail_seal
         {SCMP_SYS(tgkill), 0, ALL_BITS, (uint64_t)getpid()},
         {SCMP_SYS(prlimit64), 2, ALL_BITS, 0}, // to read them
         {SCMP_SYS(sendto), 0, ALL_BITS, WORKER_FD},
@@ -114,6 +116,26 @@ enum err_code jail_calls_enter(struct err *err) {
     const int failed = fill(c);
     if (failed != 0) {
         return err_set(err, ERR_UNSUPPORTED, "cannot restrict the system calls: %s",
+                       strerror(-failed));
+    }
+    return ERR_OK;
+}
+
+// A second filter beside the first: of two answers the stricter holds.
+static int seal(scmp_filter_ctx c) {
+    int failed = seccomp_attr_set(c, SCMP_FLTATR_CTL_TSYNC, 1);
+    failed = failed != 0 ? failed : seccomp_attr_set(c, SCMP_FLTATR_CTL_NNP, 0); // is set already
+    failed = failed != 0 ? failed : seccomp_rule_add(c, SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 0);
+    failed =
+        failed != 0 ? failed : seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0);
+    return failed != 0 ? failed : seccomp_load(c);
+}
+
+enum err_code jail_seal(struct err *err) {
+    DEFER(filterp) scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
+    const int failed = c ? seal(c) : -ENOMEM;
+    if (failed != 0) {
+        return err_set(err, ERR_UNSUPPORTED, "cannot keep the process from starting threads: %s",
                        strerror(-failed));
     }
     return ERR_OK;

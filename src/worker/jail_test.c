@@ -131,6 +131,16 @@ static bool has_threads(void) {
     return pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0;
 }
 
+static bool has_no_more_threads_when_sealed(void) {
+    struct err err = ERR_NONE;
+    pthread_t thread;
+    return jail_seal(&err) == ERR_OK && pthread_create(&thread, NULL, nothing, NULL) == EAGAIN &&
+           failed_with(
+               syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, NULL, NULL, NULL, NULL),
+               EAGAIN) &&
+           reads_its_folder() && jail_seal(&err) == ERR_UNSUPPORTED;
+}
+
 static bool signals_nobody(void) {
     return refused(kill(parent, 0)) && refused(kill(getpid(), 0)) && refused(kill(-1, 0)) &&
            refused(syscall(SYS_tkill, parent, 0)) &&
@@ -200,6 +210,7 @@ static const struct probe {
     {"starts_no_program", starts_no_program},
     {"has_no_children", has_no_children},
     {"has_threads", has_threads},
+    {"has_no_more_threads_when_sealed", has_no_more_threads_when_sealed},
     {"signals_nobody", signals_nobody},
     {"looks_into_nobody", looks_into_nobody},
     {"asks_the_kernel_for_nothing_new", asks_the_kernel_for_nothing_new},

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "base/arena.h"
 #include "base/threads.h"
@@ -271,7 +272,9 @@ static void *kill_children(void *arg) {
     const size_t count = children(pids, ARRAY_LEN(pids));
     *(size_t *)arg = count;
     for (size_t i = 0; i < count; i++) {
+        siginfo_t gone;
         (void)kill(pids[i], SIGKILL);
+        (void)waitid(P_PID, (id_t)pids[i], &gone, WEXITED | WNOWAIT); // the keeper may be quicker
     }
     return NULL;
 }

@@ -107,7 +107,10 @@ enum message_end message_receive(int fd, int64_t until_us, enum message *ret_kin
     char head[HEAD_BYTES] = {0};
     uint32_t left = 0;
     buf_reset(in);
-    enum message_end end = receive(fd, until_us, head, sizeof(head));
+    // What is there already is not waited for: whoever sends without end must not outlast its time.
+    enum message_end end = until_us > 0 && clock_mono_us() >= until_us
+                               ? MESSAGE_LATE
+                               : receive(fd, until_us, head, sizeof(head));
     memcpy(&left, head, sizeof(left));
     if (end == MESSAGE_DONE &&
         (left > MESSAGE_MAX || head[4] < MESSAGE_SETUP || head[4] > MESSAGE_ERROR)) {

@@ -2,10 +2,13 @@
 #include "worker/wire.h"
 
 #include "engine/engine.h"
+#include "worker/worker_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -766,8 +769,25 @@ static void what_does_not_fit_is_not_begun(void **state) {
     assert_true(out.overflow);
 }
 
+static void a_message_that_is_there_can_be_late_too(void **state) {
+    (void)state;
+    DEFER(buf_release) struct buf out = BUF(1 << 10);
+    DEFER(buf_release) struct buf in = BUF(1 << 10);
+    enum message kind = MESSAGE_END;
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    message_end(message_begin(MESSAGE_NEXT, &out), &out);
+    assert_int_equal(message_send(ends[0], buf_str(&out), 0), MESSAGE_DONE);
+    assert_int_equal(message_receive(ends[1], 1, &kind, &in), MESSAGE_LATE);
+    assert_int_equal(message_receive(ends[1], 0, &kind, &in), MESSAGE_DONE);
+    assert_int_equal(kind, MESSAGE_NEXT);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_that_is_there_can_be_late_too),
         cmocka_unit_test(every_kind_comes_back_as_it_was),
         cmocka_unit_test(long_enums_come_back),
         cmocka_unit_test(no_bytes_lead_the_reader_outside),

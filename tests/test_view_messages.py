@@ -55,3 +55,22 @@ def test_a_view_that_cannot_be_read_names_neither_dataset_nor_file(house, tmp_pa
             for secret in ("hushed", "whispered", str(tmp_path), "metadata", "parquet"):
                 assert secret not in answer.text
             assert told["code"] != "not_found"
+
+
+def test_a_view_that_one_may_not_read_tells_nothing_when_it_is_damaged(serve, tmp_path):
+    t = serve()
+    t.ingest("people", PEOPLE)
+    for name, row_filter in (("safe", None), ("unseen", "name <> 'Zaphod'")):
+        assert t.post("/catalog/views", json={"name": name, "base_dataset": "people", "columns": ["id"],
+                                              "row_filter": row_filter}).status_code == 201
+    token = role(t, "agent", ("view:safe", "read"))
+    t.stop()
+    for path in glob.glob(f"{tmp_path}/data/primary/_catalog/content/*"):
+        with open(path, "r+b") as f:
+            if b"Zaphod" in f.read():
+                f.truncate(10)
+    t = serve()
+    asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
+    assert [v["name"] for v in requests.get(t.url + "/catalog/views", **asked).json()["views"]] == ["safe"]
+    assert requests.post(t.url + "/query/sql", json={"sql": "SHOW TABLES"}, **asked).json()["rows"] == [{"name": "safe"}]
+    assert t.get("/catalog/views").status_code == 500  # for an admin it is there

@@ -93,11 +93,11 @@ enum err_code view_list(struct call *c, struct err *err) {
     bool more = false;
     TRY(api_query_number(c, "limit", 1, 1000, &limit, err));
     (void)http_query(c->http, "cursor", &cursor);
-    TRY(catalog_view_list(c->api->catalog, STR_NONE, c->arena, &views, &count, err));
+    TRY(catalog_view_list_permitted(c->api->catalog, c->rights, c->arena, &views, &count, err));
     json_t *list = json_array();
     for (size_t i = 0; i < count && !more; i++) {
         const struct catalog_view *v = &views[i];
-        if (catalog_rights_on_view(c->rights, v->name) == 0 || str_cmp(v->name, cursor) <= 0) {
+        if (str_cmp(v->name, cursor) <= 0) {
             continue;
         }
         more = json_array_size(list) == (size_t)limit;

@@ -298,8 +298,19 @@ static int by_name(const void *x, const void *y) {
     return str_cmp(((const struct catalog_view *)x)->name, ((const struct catalog_view *)y)->name);
 }
 
-enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct arena *a,
-                                struct catalog_view **ret, size_t *ret_count, struct err *err) {
+// Which views are listed.
+struct wanted {
+    struct str base_id;                  // empty: whatever it is
+    const struct catalog_rights *rights; // NULL: without regard to them
+};
+
+static bool is_wanted(const struct wanted *w, const struct catalog_view *v) {
+    return (w->base_id.len == 0 || str_eq(w->base_id, v->base_id)) &&
+           (w->rights == NULL || catalog_rights_on_view(w->rights, v->name) != 0);
+}
+
+static enum err_code list_wanted(struct catalog *c, const struct wanted *w, struct arena *a,
+                                 struct catalog_view **ret, size_t *ret_count, struct err *err) {
     struct txlog_entry *entries;
     size_t count;
     size_t found = 0;
@@ -307,7 +318,7 @@ enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct ar
     struct catalog_view *list = arena_array(a, count, sizeof(*list));
     for (size_t i = 0; i < count; i++) {
         struct catalog_view v = view_of(entries[i].version, entries[i].value, a);
-        if (base_id.len > 0 && !str_eq(base_id, v.base_id)) {
+        if (!is_wanted(w, &v)) {
             continue;
         }
         const enum err_code code = catalog_view_define(c, &v, a, err);
@@ -324,6 +335,19 @@ enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct ar
     *ret = list;
     *ret_count = found;
     return ERR_OK;
+}
+
+enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct arena *a,
+                                struct catalog_view **ret, size_t *ret_count, struct err *err) {
+    const struct wanted w = {.base_id = base_id};
+    return list_wanted(c, &w, a, ret, ret_count, err);
+}
+
+enum err_code catalog_view_list_permitted(struct catalog *c, const struct catalog_rights *rights,
+                                          struct arena *a, struct catalog_view **ret,
+                                          size_t *ret_count, struct err *err) {
+    const struct wanted w = {.rights = rights};
+    return list_wanted(c, &w, a, ret, ret_count, err);
 }
 
 void catalog_view_forget(struct catalog *c) {

@@ -72,6 +72,12 @@ MUST_CHECK enum err_code catalog_view_versions(struct catalog *c, const struct c
 MUST_CHECK enum err_code catalog_view_list(struct catalog *c, struct str base_id, struct arena *a,
                                            struct catalog_view **ret, size_t *ret_count,
                                            struct err *err);
+// Those that one with these rights may read, by name. The others are not even looked at, so that
+// nothing of them is told, nor when they are damaged.
+MUST_CHECK enum err_code catalog_view_list_permitted(struct catalog *c,
+                                                     const struct catalog_rights *rights,
+                                                     struct arena *a, struct catalog_view **ret,
+                                                     size_t *ret_count, struct err *err);
 // Creates (version 0) or replaces: v->version, number and times are set. ERR_EXISTS: a dataset or,
 // with version 0, a view has the name. ERR_CONFLICT: somebody was quicker.
 MUST_CHECK enum err_code catalog_view_put(struct catalog *c, struct catalog_view *v,

@@ -265,11 +265,10 @@ static enum err_code add_tables(struct system *s, struct err *err) {
     struct catalog_view *views;
     size_t count;
     TRY(add_datasets(s, err));
-    TRY(catalog_view_list(catalog, STR_NONE, s->query->arena, &views, &count, err));
+    TRY(catalog_view_list_permitted(catalog, s->query->rights, s->query->arena, &views, &count,
+                                    err));
     for (size_t i = 0; i < count; i++) {
-        if (catalog_rights_on_view(s->query->rights, views[i].name) != 0) {
-            TRY(add_table(s, views[i].name, "view", views[i].column_count, err));
-        }
+        TRY(add_table(s, views[i].name, "view", views[i].column_count, err));
     }
     return ERR_OK;
 }

@@ -227,7 +227,7 @@ def test_doctor_accepts_a_folder_that_is_not_there(tmp_path):
 def test_doctor_accepts_an_empty_folder(data):
     done = doctor(data)
     assert done.returncode == 0 and "FAIL" not in done.stdout
-    for check in ["permissions", "bucket", "catalog log", "engine", "parquet", "clock", "address"]:
+    for check in ["permissions", "bucket", "catalog log", "engine", "parquet", "jail", "clock", "address"]:
         assert line_of(done.stdout, check)[0] == "ok"
     left = [name for _, _, files in os.walk(data) for name in files]
     assert left == []

@@ -276,6 +276,11 @@ static void *kill_children(void *arg) {
         (void)kill(pids[i], SIGKILL);
         (void)waitid(P_PID, (id_t)pids[i], &gone, WEXITED | WNOWAIT); // the keeper may be quicker
     }
+    for (size_t i = 0; i < count; i++) {
+        while (kill(pids[i], 0) == 0) { // until it is buried
+            (void)usleep(10000);
+        }
+    }
     return NULL;
 }
 

@@ -57,8 +57,9 @@ function(tarn_other_build name preset label timeout)
 endfunction()
 tarn_other_build(asan.unit asan unit 900)
 # Without two long ones that have one thread each, and one that forks while the engine is loaded: it then
-# holds more locks at once than TSan can count.
-tarn_other_build(tsan.unit tsan unit 900 -E txlog_mutation|table_tombstone_fault|erase_sweep)
+# holds more locks at once than TSan can count. Nor with the jail's, which forks a process that must have one
+# thread: TSan gives it another.
+tarn_other_build(tsan.unit tsan unit 900 -E txlog_mutation|table_tombstone_fault|erase_sweep|worker.jail)
 tarn_other_build(asan.blackbox asan blackbox 1800)
 
 # The long ones first, so that the short ones fill the other core.

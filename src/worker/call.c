@@ -96,7 +96,6 @@ static enum err_code believed_code(int32_t code) {
     case ERR_SQL:
     case ERR_REFUSED:
     case ERR_DATA:
-    case ERR_CANCELLED:
     case ERR_TIMEOUT:
     case ERR_IO:
         return (enum err_code)code;

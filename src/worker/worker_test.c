@@ -392,6 +392,31 @@ static void a_file_that_has_gone_is_told_without_its_place(void **state) {
     expect(house.workers, "a", "SELECT 'x'", "x\n");
 }
 
+static void a_worker_is_retired_after_many_statements(void **state) {
+    (void)state;
+    mark("thousand", "mark_thousand");
+    for (int i = 0; i < 998; i++) {
+        expect(house.workers, "thousand", "SELECT 'x'", "x\n");
+    }
+    assert_true(sees("thousand", "mark_thousand"));
+    assert_false(sees("thousand", "mark_thousand"));
+}
+
+static void a_worker_that_is_not_asked_ends(void **state) {
+    (void)state;
+    struct house own;
+    struct workers_stats s;
+    house_open_idle(&own, COUNT_MAX, INT64_C(64) << 20, 1);
+    expect(own.workers, "a", "SELECT 'x'", "x\n");
+    do {
+        (void)usleep(20000);
+        workers_stats_get(own.workers, &s);
+    } while (s.started < 2 || s.alive > 1); // the spare stays
+    assert_int_equal(s.killed + s.crashed, 0);
+    expect(own.workers, "a", "SELECT 'y'", "y\n");
+    house_close(&own);
+}
+
 static void all_busy_is_said_after_the_wait(void **state) {
     (void)state;
     struct err err = ERR_NONE;
@@ -443,6 +468,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_worker_never_serves_two_keys),
         cmocka_unit_test(what_is_forgotten_is_gone),
         cmocka_unit_test(a_file_that_has_gone_is_told_without_its_place),
+        cmocka_unit_test(a_worker_is_retired_after_many_statements),
+        cmocka_unit_test(a_worker_that_is_not_asked_ends),
         cmocka_unit_test(all_busy_is_said_after_the_wait),
         cmocka_unit_test(without_a_folder_nothing_starts),
     };

@@ -39,16 +39,21 @@ struct house {
     struct workers *workers;
 };
 
-static inline void house_open(struct house *h, int64_t count_max, int64_t memory_bytes) {
+static inline void house_open_idle(struct house *h, int64_t count_max, int64_t memory_bytes,
+                                   int64_t idle_ms) {
     struct err err = ERR_NONE;
     (void)snprintf(h->folder, sizeof(h->folder), "/tmp/tarn-workers-XXXXXX");
     assert_non_null(mkdtemp(h->folder));
     const struct workers_options o = {.count_max = count_max,
                                       .memory_bytes = memory_bytes,
                                       .threads = 2,
-                                      .idle_ms = 60000,
+                                      .idle_ms = idle_ms,
                                       .cache = str_from(h->folder)};
     OK(workers_open(&o, &h->workers, &err));
+}
+
+static inline void house_open(struct house *h, int64_t count_max, int64_t memory_bytes) {
+    house_open_idle(h, count_max, memory_bytes, 60000);
 }
 
 static inline void house_close(struct house *h) {

@@ -94,12 +94,14 @@ static bool changes_no_names(void) {
 }
 
 static bool has_no_sockets(void) {
+    const struct sockaddr nowhere = {0};
+    struct msghdr none = {0};
     int pair[2];
     return refused(socket(AF_INET, SOCK_STREAM, 0)) && refused(socket(AF_UNIX, SOCK_DGRAM, 0)) &&
            refused(socket(AF_NETLINK, SOCK_RAW, 0)) &&
            refused(socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) && refused(pipe(pair)) &&
-           refused(connect(WORKER_FD, NULL, 0)) && refused(sendmsg(WORKER_FD, NULL, 0)) &&
-           refused(recvmsg(WORKER_FD, NULL, 0));
+           refused(connect(WORKER_FD, &nowhere, sizeof(nowhere))) &&
+           refused(sendmsg(WORKER_FD, &none, 0)) && refused(recvmsg(WORKER_FD, &none, 0));
 }
 
 static bool talks_to_its_server_only(void) {
@@ -169,12 +171,21 @@ static bool asks_the_kernel_for_nothing_new(void) {
            refused(syscall(SYS_seccomp, 0, 0, NULL)) && refused(syscall(SYS_arch_prctl, 0, 0));
 }
 
+// The error of mapping that much with that protection; 0: it is mapped.
+static int map_error(size_t size, int protection) {
+    void *at = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const int error = errno;
+    if (at == MAP_FAILED) {
+        return error;
+    }
+    (void)munmap(at, size);
+    return 0;
+}
+
 static bool makes_no_code(void) {
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return page != MAP_FAILED && refused(mprotect(page, 4096, PROT_READ | PROT_EXEC)) &&
-           mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-               MAP_FAILED &&
-           errno == EPERM;
+           map_error(4096, PROT_READ | PROT_EXEC) == EPERM && map_error(4096, PROT_READ) == 0;
 }
 
 static bool keeps_its_limits(void) {
@@ -187,12 +198,10 @@ static bool keeps_its_limits(void) {
            refused(syscall(SYS_prlimit64, parent, RLIMIT_CORE, &most, 0));
 }
 
-// What of 256 MiB is left when 64 are allowed.
+// It was given 64 MiB.
 static bool has_no_more_space(void) {
-    const size_t size = 256U << 20;
     return !WORKER_SPACE_LIMITED ||
-           (mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
-            errno == ENOMEM);
+           (map_error(256U << 20, PROT_READ) == ENOMEM && map_error(16U << 20, PROT_READ) == 0);
 }
 
 static const struct probe {

@@ -181,7 +181,6 @@ static bool shows(const struct asked *a, const char *what) {
 }
 
 static void ask_hostile(const char *form, struct asked *ret) {
-    DEFER(arena_release) struct arena arena = ARENA(1 << 16);
     struct str rest = str_from(form);
     DEFER(buf_release) struct buf sql = BUF(1 << 16);
     for (ptrdiff_t at = str_find(rest, STR("%s")); at >= 0; at = str_find(rest, STR("%s"))) {

@@ -404,7 +404,7 @@ static void a_worker_is_retired_after_many_statements(void **state) {
 
 static void a_worker_that_is_not_asked_ends(void **state) {
     (void)state;
-    struct house own;
+    struct house own = {0};
     struct workers_stats s;
     house_open_idle(&own, COUNT_MAX, INT64_C(64) << 20, 1);
     expect(own.workers, "a", "SELECT 'x'", "x\n");

@@ -336,3 +336,23 @@ def test_a_killed_server_costs_the_other_nothing(tmp_path):
     finally:
         stop_all([b])
     verify(str(data))
+
+
+def test_workers_of_one_server_forget_what_another_has_removed(serve):
+    a = serve()
+    a.ingest("people", "id,name\n1,Ann\n2,Bob\n")
+    assert a.post("/catalog/views", json={"name": "safe", "base_dataset": "people", "columns": ["id", "name"]}).status_code == 201
+    assert a.request("PUT", "/auth/roles/agent", json={"grants": [{"object": "view:safe", "rights": ["read"]}]}).status_code == 201
+    token = a.post("/auth/tokens", json={"principal": "agent", "roles": ["agent"]}).json()["token"]
+    b = serve()
+
+    def ask():
+        assert len(b.query("SELECT * FROM safe", headers={"Authorization": f"Bearer {token}"}).json()["rows"]) == 2
+
+    ask()
+    wait_until(lambda: b.metric("workers_started") == 2)  # the one that has served, and the spare one
+    ask()
+    assert b.metric("workers_started") == 2
+    assert a.post("/catalog/mask-key/rotate").status_code == 200
+    ask()
+    wait_until(lambda: b.metric("workers_started") > 2)

@@ -389,6 +389,7 @@ enum err_code query_bind(struct query *q, const struct guard_statement *g, struc
     TRY(permit_rest(q, g, err));
     TRY(pin_all(&b, err));
     *ret = (struct query_bound){.pins = b.pins, .views = b.views, .jailed = is_jailed(&b)};
+    ret->view_count = g->table_count;
     random_bytes(ret->local_key, sizeof(ret->local_key));
     note_snapshots(&b); // of a query that fails, too
     q->restricted = ret->jailed;

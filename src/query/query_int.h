@@ -60,6 +60,7 @@ struct queries {
     struct query *all;     // doubly linked
     size_t running, waiting;
     bool stopping;
+    char generation[33]; // of the masked files that workers may remember; empty: of none
 };
 
 // Checks the text, or knows it already.
@@ -89,6 +90,7 @@ struct query_bound {
     struct str sql;         // what the engine is to run
     struct table_pin *pins; // of the tables mentioned; of views and system's own: without a dataset
     struct view_pin *views; // likewise; of what is no view: without pins
+    size_t view_count;      // of both
     bool jailed;            // a worker is to run it, with these files
     struct worker_file *files;
     size_t file_count, file_cap;

@@ -106,6 +106,26 @@ static struct str worker_key(const struct query *q) {
     return arena_str(q->arena, buf_str(&key));
 }
 
+// Has another server removed all masked files, for an erasure or a new key? Then workers of this
+// one must not remember them either.
+static void forget_others(struct queries *s, const struct view_pin *views, size_t count) {
+    bool is_new = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct str now = views[i].generation;
+        if (now.len == 0 || now.len >= sizeof(s->generation)) {
+            continue;
+        }
+        LOCKED(&s->lock);
+        const struct str before = str_from(s->generation);
+        is_new = is_new || (before.len > 0 && !str_eq(before, now));
+        memcpy(s->generation, now.ptr, now.len);
+        s->generation[now.len] = '\0';
+    }
+    if (is_new) {
+        workers_forget(s->workers);
+    }
+}
+
 // From here on queries_cancel reaches the worker.
 static enum err_code worker_take(struct query *q, const struct worker_request *r, struct err *err) {
     struct worker_call *call;
@@ -128,6 +148,7 @@ enum err_code query_jail_start(struct query *q, const struct query_bound *bound,
                        "Landlock, and worker.weak_jail is not set");
     }
     memcpy(r.local_key, bound->local_key, sizeof(r.local_key));
+    forget_others(q->service, bound->views, bound->view_count);
     TRY(worker_take(q, &r, err));
     if (worker_ask(q->worker, &q->rows, err) != ERR_OK) {
         query_locate_error(q, err);

@@ -185,10 +185,10 @@ def test_memory_that_spills_stays_each_servers_own(tmp_path):
                 assert row == {"n": n, "s": n * (n - 1) // 2, "d": n}
 
         at_once(run, 2)
-        assert len(list((tmp_path / "data/cache").iterdir())) == 2
+        assert len(list((tmp_path / "data/cache").glob("spill-*"))) == 2
     finally:
         stop_all(servers)
-    assert not list((tmp_path / "data/cache").iterdir())
+    assert [f.name for f in (tmp_path / "data/cache").iterdir()] == ["masked"]
 
 
 # Many writers

@@ -236,7 +236,7 @@ def test_the_command_line_upserts(t, tmp_path):
 
 
 def test_names_that_the_server_uses_itself_are_no_columns(t):
-    for name in ("tarn_order", "Tarn_Batch"):
+    for name in ("tarn_order", "Tarn_Batch", "tarn_shown"):
         answer = t.upload("taken", f"id,{name}\n1,1\n")
         assert answer.status_code == 422 and "rename it" in answer.json()["detail"]
     t.ingest("rowed", "tarn_row,v\n1,1\n2,2\n")

@@ -96,14 +96,19 @@ enum err_code query_view_sql(struct query *q, const struct view_pin *pin, struct
     return ERR_OK;
 }
 
-// Who may share a worker: those with the same roles.
+// Who may share a worker: those with the same roles, as long as these come to the same rights.
 static struct str worker_key(const struct query *q) {
-    DEFER(buf_release) struct buf key = BUF(1 << 20);
+    DEFER(buf_release) struct buf key = BUF(16 << 20);
     for (size_t i = 0; i < q->role_count; i++) {
-        buf_add_str(&key, q->roles[i]);
-        buf_add_char(&key, '\n');
+        buf_printf(&key, STR_FMT "\n", STR_ARG(q->roles[i]));
     }
-    return arena_str(q->arena, buf_str(&key));
+    buf_printf(&key, "\n%u %u\n", q->rights->every_dataset, q->rights->every_view);
+    for (size_t i = 0; i < q->rights->grant_count; i++) {
+        const struct catalog_grant *g = &q->rights->grants[i];
+        buf_printf(&key, "%d " STR_FMT " %u\n", (int)g->object, STR_ARG(g->name), g->rights);
+    }
+    CHECK(!key.overflow);
+    return hex_sha256(sha256(buf_str(&key)), q->arena);
 }
 
 // Has another server removed all masked files, for an erasure or a new key? Then workers of this

@@ -32,7 +32,7 @@ static void differences_release(struct differences *d) {
 }
 
 enum err_code table_check_column(struct str name, struct err *err) {
-    static const char *const taken[] = {"tarn_batch", "tarn_order"};
+    static const char *const taken[] = {"tarn_batch", "tarn_order", "tarn_shown"};
     for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
         if (str_eq_nocase(name, str_from(taken[i]))) {
             return err_set(err, ERR_DATA, "a column cannot be called \"%s\": rename it", taken[i]);

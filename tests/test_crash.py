@@ -336,7 +336,8 @@ def test_a_disk_that_becomes_read_only(tmp_path):
         server.stop()
 
         def remount(how):
-            subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True, timeout=60)
+            # A moment later, if the kernel has not let go of everything yet.
+            wait_until(lambda: subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], timeout=60).returncode == 0)
 
         remount("ro")
         failed = command("serve", "--data", str(data), "--listen", "127.0.0.1:0")

@@ -325,6 +325,15 @@ enum err_code json_write(struct ingest_upload *u, struct str sha256, struct aren
     return as_data(write_from(u, layout, sha256, a, ret, err), err);
 }
 
+// An I/O error that names our file is the reader's; others are the bucket's. The engine's errors
+// name files without their folders.
+static bool names_upload(const struct ingest_upload *u, const struct err *err) {
+    DEFER(arena_release) struct arena a = ARENA(1 << 12);
+    const struct str path = str_slice(u->path, u->folder.len + 1, u->path.len);
+    const struct str quoted = arena_printf(&a, "\"" STR_FMT "\"", STR_ARG(path));
+    return str_find(str_from(err->msg), quoted) >= 0;
+}
+
 // The footer and the pages are read by the engine; what it cannot read is bad data.
 enum err_code parquet_write(struct ingest_upload *u, struct str sha256, struct arena *a,
                             struct table_written *ret, struct err *err) {
@@ -338,9 +347,13 @@ enum err_code parquet_write(struct ingest_upload *u, struct str sha256, struct a
     if (code == ERR_SQL && encrypted) {
         return err_set(err, ERR_UNSUPPORTED, "the Parquet file is encrypted");
     }
-    // An I/O error that names our file is the reader's; others are the bucket's.
-    const bool ours = str_find(str_from(err->msg), u->folder) >= 0;
-    if (code == ERR_SQL || (code == ERR_IO && ours)) {
+    if (code == ERR_IO && names_upload(u, err)) {
+        return err_set(err, ERR_DATA,
+                       "the Parquet file cannot be read: parts of " STR_FMT
+                       " are missing or damaged",
+                       STR_ARG(upload_name(u)));
+    }
+    if (code == ERR_SQL) {
         ingest_clean_message(u->folder, upload_name(u), err);
         err->code = ERR_DATA;
         err->position = -1; // it was one in our own statement

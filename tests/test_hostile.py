@@ -317,7 +317,7 @@ def test_the_log_of_the_catalog_holds_no_value(w):
     for sql in ("SELECT phone, secret FROM {}", "SELECT name::INT FROM {}"):
         w.admin.sql(sql.format(w.a.name))
     catalog = pathlib.Path(w.server.data) / "primary" / "_catalog"
-    files = [path for folder in ("log", "checkpoint") for path in (catalog / folder).iterdir()]
+    files = [path for folder in ("log", "checkpoint") for path in (catalog / folder).glob("*")]  # a short log has no checkpoint
     assert files
     for path in files:
         assert not w.all.found(path.read_bytes()), path

@@ -115,3 +115,22 @@ def test_an_error_in_them_says_where(t):
                           ("EXPLAIN FROM peeple", 13), ("SUMMARIZE peeple", 10), ("EXPLAIN ANALYZE FROM people", 8)):
         answer = t.query(sql)
         assert answer.status_code in (404, 422) and answer.json()["position"] == position, answer.text
+
+
+def test_of_a_view_its_readers_are_shown_what_it_shows(t):
+    view = {"name": "shown_view", "base_dataset": "people", "columns": ["id", "name"], "row_filter": "v <> 7",
+            "column_redactions": {"name": {"mask": {"keep_prefix": 1, "keep_suffix": 0}}}}
+    assert t.post("/catalog/views", json=view).status_code in (200, 201)
+    query = restricted(t, "viewing", ("view:shown_view", "read"))
+    assert query("SHOW ALL TABLES").json()["rows"] == [{"name": "shown_view", "kind": "view", "columns": 2}]
+    assert {"name": "shown_view", "kind": "view", "columns": 2} in t.sql("SHOW ALL TABLES")
+    described = query("DESCRIBE shown_view").json()["rows"]
+    assert [(r["column_name"], r["column_type"]) for r in described] == [("id", "BIGINT"), ("name", "VARCHAR")]
+    summary = query("SUMMARIZE shown_view").json()["rows"]
+    assert summary[0]["count"] == t.value("SELECT count(*) FROM people WHERE v <> 7") and "name" not in summary[1]["max"]
+    text = plan(query("EXPLAIN SELECT name FROM shown_view WHERE id > 3"))
+    text = "".join(c for c in text if c.isprintable() and not c.isspace() and not "\u2500" <= c <= "\u257f")
+    for hidden in ("people", "v<>7", "v!=7", "masked/", ".parquet", t.data.split("/")[-2]):
+        assert hidden not in text, text
+    for sql in ("DESCRIBE people", "SUMMARIZE people", "EXPLAIN FROM people"):
+        assert query(sql).status_code == 404

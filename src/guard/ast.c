@@ -153,12 +153,22 @@ static enum err_code read_escape(struct reader *r, char *out, size_t *len) {
     return ERR_OK;
 }
 
+static bool is_plain(char c) {
+    return (unsigned char)c >= 0x20 && c != '"' && c != '\\';
+}
+
 // The text behind the opening quote. Without escapes it is a slice of the JSON.
 static enum err_code read_text(struct reader *r, struct str *ret) {
     const size_t start = r->at;
     size_t end = start;
     bool escapes = false;
-    while (end < r->json.len && r->json.ptr[end] != '"') {
+    for (;;) {
+        while (end < r->json.len && is_plain(r->json.ptr[end])) {
+            end++;
+        }
+        if (end >= r->json.len || r->json.ptr[end] == '"') {
+            break;
+        }
         const bool escape = r->json.ptr[end] == '\\';
         if ((unsigned char)r->json.ptr[end] < 0x20) {
             return bad(r, "a control character in a string");
@@ -292,15 +302,30 @@ enum err_code ast_read(struct str json, struct arena *a, struct ast **ret, struc
     return ERR_OK;
 }
 
+// buf_add without the call, where there is room.
+static void put(struct buf *out, const char *data, size_t len) {
+    if (len < out->cap - out->len && !out->overflow) {
+        memcpy(out->ptr + out->len, data, len);
+        out->len += len;
+        out->ptr[out->len] = '\0';
+    } else {
+        buf_add(out, data, len);
+    }
+}
+
+static void put_char(struct buf *out, char c) {
+    put(out, &c, 1);
+}
+
 static void write_text(struct str s, struct buf *out) {
-    buf_add_char(out, '"');
+    put_char(out, '"');
     size_t done = 0;
     for (size_t i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
+        if (is_plain(s.ptr[i])) {
             continue;
         }
-        buf_add(out, s.ptr + done, i - done);
+        put(out, s.ptr + done, i - done);
         done = i + 1;
         if (c < 0x20) {
             buf_printf(out, "\\u%04x", c);
@@ -310,44 +335,44 @@ static void write_text(struct str s, struct buf *out) {
         }
     }
     if (s.len > done) {
-        buf_add(out, s.ptr + done, s.len - done);
+        put(out, s.ptr + done, s.len - done);
     }
-    buf_add_char(out, '"');
+    put_char(out, '"');
 }
 
 static void write_items(const struct ast *n, bool places, struct buf *out) {
-    buf_add_char(out, n->kind == AST_OBJECT ? '{' : '[');
+    put_char(out, n->kind == AST_OBJECT ? '{' : '[');
     bool first = true;
     for (const struct ast *i = n->items; i; i = i->next) {
         if (!places && str_is(i->key, "query_location")) {
             continue;
         }
         if (!first) {
-            buf_add_char(out, ',');
+            put_char(out, ',');
         }
         first = false;
         if (n->kind == AST_OBJECT) {
             write_text(i->key, out);
-            buf_add_char(out, ':');
+            put_char(out, ':');
         }
         ast_write(i, places, out);
     }
-    buf_add_char(out, n->kind == AST_OBJECT ? '}' : ']');
+    put_char(out, n->kind == AST_OBJECT ? '}' : ']');
 }
 
 void ast_write(const struct ast *n, bool places, struct buf *out) {
     switch (n->kind) {
     case AST_NULL:
-        buf_add_cstr(out, "null");
+        put(out, "null", 4);
         return;
     case AST_FALSE:
-        buf_add_cstr(out, "false");
+        put(out, "false", 5);
         return;
     case AST_TRUE:
-        buf_add_cstr(out, "true");
+        put(out, "true", 4);
         return;
     case AST_NUMBER:
-        buf_add_str(out, n->text);
+        put(out, n->text.ptr, n->text.len);
         return;
     case AST_STRING:
         write_text(n->text, out);

@@ -163,8 +163,8 @@ static void an_update_becomes_a_select_of_values_and_columns(void **state) {
     assert_str(target->conditions[0].column, "d");
     const struct str expected = arena_printf(
         &a,
-        "SELECT (b + 1), (SELECT max(a) FROM (<t>) AS t) AS \"(SELECT max(a) FROM t)\", "
-        "t.* FROM (<" STR_FMT ">) AS t WHERE (d = 5)",
+        "SELECT (\"b\" + 1), (SELECT \"max\"(\"a\") FROM (<t>) AS \"t\") AS "
+        "\"(SELECT max(a) FROM t)\", \"t\".* FROM (<" STR_FMT ">) AS \"t\" WHERE (\"d\" = 5)",
         STR_ARG(target->name));
     if (!str_eq(bound(c->rows, &a), expected)) {
         fail_msg(STR_FMT "\nis not\n" STR_FMT, STR_ARG(bound(c->rows, &a)), STR_ARG(expected));
@@ -178,7 +178,9 @@ static void a_delete_becomes_a_select_of_places(void **state) {
     assert_int_equal(c->kind, GUARD_DELETE);
     assert_str(c->target.text, "t");
     const struct str expected = arena_printf(
-        &a, "SELECT x." STR_FMT ", x." STR_FMT " FROM (<" STR_FMT ">) AS x WHERE (x.a = 1)",
+        &a,
+        "SELECT \"x\".\"" STR_FMT "\", \"x\".\"" STR_FMT "\" FROM (<" STR_FMT
+        ">) AS \"x\" WHERE (\"x\".\"a\" = 1)",
         STR_ARG(c->file_column), STR_ARG(c->row_column), STR_ARG(c->rows->tables[0].name));
     if (!str_eq(bound(c->rows, &a), expected)) {
         fail_msg(STR_FMT "\nis not\n" STR_FMT, STR_ARG(bound(c->rows, &a)), STR_ARG(expected));
@@ -195,8 +197,8 @@ static void comments_do_not_reach_over_pieces(void **state) {
     assert_int_equal(c->column_count, 2);
     assert_str(c->columns[0].text, "a");
     assert_str(c->columns[1].text, "c");
-    assert_true(str_starts(bound(c->rows, &a), STR("SELECT (1 + 2), 3, t.* FROM (<")));
-    assert_true(str_ends(bound(c->rows, &a), STR(">) AS t WHERE d")));
+    assert_true(str_starts(bound(c->rows, &a), STR("SELECT (1 + 2), 3, \"t\".* FROM (<")));
+    assert_true(str_ends(bound(c->rows, &a), STR(">) AS \"t\" WHERE \"d\"")));
 }
 
 static void two_checks_use_different_names(void **state) {

@@ -227,6 +227,12 @@ static enum err_code check_window(struct guard_walk *w, struct ast *n) {
     return ERR_OK;
 }
 
+static enum err_code check_subquery(struct guard_walk *w, struct ast *n) {
+    (void)n;
+    w->subqueries++;
+    return ERR_OK;
+}
+
 static enum err_code check_collation(struct guard_walk *w, struct ast *n) {
     const struct str name = ast_text(n, "collation");
     bool ok = name.len > 0 && name.len <= 64;
@@ -341,7 +347,7 @@ static const struct guard_shape expressions[] = {
     {"CAST", "OPERATOR_CAST", cast_fields, NULL},
     {"CASE", "CASE_EXPR", case_fields, NULL},
     {"BETWEEN", "COMPARE_BETWEEN", between_fields, NULL},
-    {"SUBQUERY", "SUBQUERY", subquery_fields, NULL},
+    {"SUBQUERY", "SUBQUERY", subquery_fields, check_subquery},
     {"WINDOW",
      "WINDOW_AGGREGATE WINDOW_RANK WINDOW_RANK_DENSE WINDOW_NTILE WINDOW_PERCENT_RANK "
      "WINDOW_CUME_DIST WINDOW_ROW_NUMBER WINDOW_FIRST_VALUE WINDOW_LAST_VALUE WINDOW_LEAD "

@@ -28,6 +28,7 @@ struct guard_walk {
     struct ast **qualified; // references to columns as main.table.column
     size_t qualified_count, qualified_cap;
     size_t nodes, queries;
+    size_t subqueries; // in expressions
     int depth;
     int64_t position; // of the node being looked at, or of the nearest around it
     bool varies;
@@ -118,6 +119,10 @@ void guard_spell_constant(struct guard_walk *w, struct ast *n);
 void guard_spell_join(struct guard_walk *w, struct ast *join);
 void guard_spell_select(struct guard_walk *w, struct ast *select);
 bool guard_spell_equal(struct ast *a, struct ast *b);
+
+// Writes the text of a query that has been walked; false: it is one that only the engine can write.
+// What is written has to be parsed again and compared. token: how placeholders begin.
+bool guard_write(const struct ast *query, struct str token, struct buf *out);
 
 // Length, UTF-8 and no NUL.
 MUST_CHECK enum err_code guard_check_text(struct str sql, struct err *err);

@@ -184,11 +184,11 @@ static void the_word_stands_before_the_pieces(void **state) {
     const struct str scan = STR("SELECT 1");
     (void)state;
     struct str text = guard_bind(good("DESCRIBE t", &a), &scan, &a);
-    assert_true(str_is(text, "DESCRIBE (SELECT * FROM (SELECT 1) AS t)"));
+    assert_true(str_is(text, "DESCRIBE (SELECT * FROM (SELECT 1) AS \"t\")"));
     text = guard_bind(good("SUMMARIZE t", &a), &scan, &a);
-    assert_true(str_is(text, "SUMMARIZE (SELECT * FROM (SELECT 1) AS t)"));
+    assert_true(str_is(text, "SUMMARIZE (SELECT * FROM (SELECT 1) AS \"t\")"));
     text = guard_bind(good("EXPLAIN FROM t", &a), &scan, &a);
-    assert_true(str_is(text, "EXPLAIN SELECT * FROM (SELECT 1) AS t"));
+    assert_true(str_is(text, "EXPLAIN SELECT * FROM (SELECT 1) AS \"t\""));
     text = guard_bind(good("DESCRIBE SELECT 1", &a), NULL, &a);
     assert_true(str_is(text, "DESCRIBE (SELECT 1)"));
 }

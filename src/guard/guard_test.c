@@ -413,8 +413,8 @@ static void pieces_hold_the_scans_apart(void **state) {
     assert_int_equal(g->tables[1].position, 28);
     const struct str scans[] = {STR("FROM one"), STR("FROM two")};
     const struct str bound = guard_bind(g, scans, &a);
-    const char *want = "SELECT a.x FROM (FROM one) AS a INNER JOIN (FROM two) AS Makers ON "
-                       "((a.y = Makers.z)) ORDER BY 1";
+    const char *want = "SELECT \"a\".\"x\" FROM (FROM one) AS \"a\" INNER JOIN (FROM two) AS "
+                       "\"Makers\" ON ((\"a\".\"y\" = \"Makers\".\"z\")) ORDER BY 1";
     assert_true(str_is(bound, want));
 }
 

@@ -57,6 +57,11 @@ void session_interrupt(struct session *s);
 // the engine interrupts them.
 void session_deadline(struct session *s, int64_t mono_us);
 
+// When a part of a statement fails the engine ends the other parts, and now and then tells of their
+// end instead of the reason. From session_run that is ERR_BUSY ("run it again"). session_query runs
+// the statement again, up to its end, until the reason is known: it must be one that may be run
+// twice, as all are that only read.
+
 // Runs statements whose rows, if any, are of no interest.
 MUST_CHECK enum err_code session_run(struct session *s, struct str sql, struct err *err);
 // Starts one statement. *ret must be closed before the session. Columns of types that vec.h has no

@@ -145,15 +145,10 @@ static void read_file(const struct vec_chunk *chunk, size_t row, struct arena *a
     read_columns(&chunk->columns[COLUMN_STATS], row, a, ret);
 }
 
-enum err_code engine_copy_to(struct session *s, const struct engine_copy *c, struct arena *a,
-                             struct engine_file_stats **ret, size_t *ret_count, struct err *err) {
-    DEFER(buf_release) struct buf sql = BUF(STATEMENT_MAX);
-    add_statement(c, a, &sql);
-    if (sql.overflow) {
-        return err_set(err, ERR_TOO_LARGE, "the statement that writes the file is too long");
-    }
+static enum err_code copy(struct session *s, struct str sql, struct arena *a,
+                          struct engine_file_stats **ret, size_t *ret_count, struct err *err) {
     DEFER(rows_closep) struct rows *r = NULL;
-    TRY(session_query(s, buf_str(&sql), &r, err));
+    TRY(session_query_once(s, sql, &r, err));
     TRY(check_shape(r, err));
     struct engine_file_stats *files = NULL;
     size_t count = 0;
@@ -169,4 +164,28 @@ enum err_code engine_copy_to(struct session *s, const struct engine_copy *c, str
     *ret = files;
     *ret_count = count;
     return ERR_OK;
+}
+
+// Its rows are read once more, into nothing, for the reason of a failure that the engine has lost.
+static enum err_code find_reason(struct session *s, struct str select, struct err *err) {
+    DEFER(rows_closep) struct rows *r = NULL;
+    struct err reason = ERR_NONE;
+    const struct vec_chunk *chunk = NULL;
+    enum err_code code = session_query(s, select, &r, &reason);
+    do {
+        code = code == ERR_OK ? rows_next(r, &chunk, &reason) : code;
+    } while (code == ERR_OK && chunk);
+    *err = code == ERR_OK ? *err : reason;
+    return err->code;
+}
+
+enum err_code engine_copy_to(struct session *s, const struct engine_copy *c, struct arena *a,
+                             struct engine_file_stats **ret, size_t *ret_count, struct err *err) {
+    DEFER(buf_release) struct buf sql = BUF(STATEMENT_MAX);
+    add_statement(c, a, &sql);
+    if (sql.overflow) {
+        return err_set(err, ERR_TOO_LARGE, "the statement that writes the file is too long");
+    }
+    const enum err_code code = copy(s, buf_str(&sql), a, ret, ret_count, err);
+    return code == ERR_BUSY ? find_reason(s, c->select, err) : code;
 }

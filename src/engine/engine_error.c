@@ -136,14 +136,27 @@ static void add_without_folders(enum err_code code, struct str text, struct str 
     }
 }
 
+// Only what the session was told is believed: the engine interrupts the other threads of a
+// statement when one fails, and tells of that instead of the failure when they are quicker.
+static enum err_code fail_interrupted(const struct session *s, struct err *err) {
+    switch (s ? session_stop_code(s, clock_mono_us()) : ERR_OK) {
+    case ERR_TIMEOUT:
+        return err_set(err, ERR_TIMEOUT, "the statement ran out of time");
+    case ERR_CANCELLED:
+        return err_set(err, ERR_CANCELLED, "the statement was cancelled");
+    default:
+        return err_set(err, ERR_BUSY,
+                       "a part of the statement failed, and the engine has lost the reason: run it "
+                       "again to learn it");
+    }
+}
+
 enum err_code engine_fail(const struct session *s, duckdb_error_type type, const char *text,
                           struct str sql, struct err *err) {
     const struct str whole = text && *text ? str_from(text) : STR("the engine gave no reason");
     enum err_code code = code_of(type, whole);
     if (code == ERR_CANCELLED) {
-        const enum err_code stop = s ? session_stop_code(s, clock_mono_us()) : ERR_OK;
-        return stop == ERR_TIMEOUT ? err_set(err, ERR_TIMEOUT, "the statement ran out of time")
-                                   : err_set(err, ERR_CANCELLED, "the statement was cancelled");
+        return fail_interrupted(s, err);
     }
     const ptrdiff_t line = str_find(whole, STR("\nLINE "));
     const struct str useful = useful_part(whole);

@@ -60,8 +60,13 @@ enum err_code session_stop_code(const struct session *s, int64_t now_us);
 // With the lock held; starts the watcher if it does not run yet.
 void engine_watch(struct engine *e);
 
-// Fills *err from the engine's text. type is DUCKDB_ERROR_INVALID where the engine gives none; then
-// the text's own prefix tells. sql gives the position its meaning. s may be NULL.
+// As session_query, for a statement that must not run twice.
+MUST_CHECK enum err_code session_query_once(struct session *s, struct str sql, struct rows **ret,
+                                            struct err *err);
+
+// Fills *err from the engine's text; ERR_BUSY when it has lost the reason. type is
+// DUCKDB_ERROR_INVALID where the engine gives none; then the text's own prefix tells. sql gives the
+// position its meaning. s may be NULL.
 enum err_code engine_fail(const struct session *s, duckdb_error_type type, const char *text,
                           struct str sql, struct err *err);
 enum err_code engine_fail_result(const struct session *s, duckdb_result *result, struct str sql,

@@ -488,6 +488,41 @@ static void an_interrupt_is_never_lost(void **state) {
     }
 }
 
+// Many times, since the engine loses the reason only when a thread meets another's failure.
+static void a_failing_statement_gives_its_reason(void **state) {
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        DEFER(session_closep) struct session *s = open_session();
+        DEFER(rows_closep) struct rows *r = NULL;
+        const struct vec_chunk *chunk = NULL;
+        const struct str sql = STR("SELECT CASE WHEN i < 90000 THEN 'x' ELSE error('late') END "
+                                   "FROM range(100000) t(i)");
+        enum err_code code = session_query(s, sql, &r, &err);
+        do {
+            code = code == ERR_OK ? rows_next(r, &chunk, &err) : code;
+        } while (code == ERR_OK && chunk);
+        assert_int_equal(code, ERR_SQL);
+        assert_non_null(strstr(err.msg, "late"));
+    }
+}
+
+static void a_failing_copy_gives_its_reason(void **state) {
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        DEFER(session_closep) struct session *s = open_session();
+        DEFER(arena_release) struct arena a = ARENA(1 << 20);
+        struct engine_file_stats *files = NULL;
+        size_t count = 0;
+        const struct engine_copy copy = {
+            .select = STR("SELECT CASE WHEN i < 290000 THEN 'x' ELSE error('late') END AS s "
+                          "FROM range(300000) t(i)"),
+            .path = arena_printf(&a, "%s/late.parquet", folder),
+        };
+        assert_int_equal(engine_copy_to(s, &copy, &a, &files, &count, &err), ERR_SQL);
+        assert_non_null(strstr(err.msg, "late"));
+    }
+}
+
 static void a_query_parses_and_comes_back(void **state) {
     (void)state;
     static const char *const cases[][2] = {
@@ -839,6 +874,8 @@ int main(void) {
         cmocka_unit_test(a_deadline_ends_the_running_statement),
         cmocka_unit_test(the_earliest_deadline_comes_first),
         cmocka_unit_test(an_interrupt_is_never_lost),
+        cmocka_unit_test(a_failing_statement_gives_its_reason),
+        cmocka_unit_test(a_failing_copy_gives_its_reason),
         cmocka_unit_test(a_query_parses_and_comes_back),
         cmocka_unit_test(numbers_of_the_tree_fit_int64),
         cmocka_unit_test(parsing_refuses_what_is_no_query),

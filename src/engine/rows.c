@@ -12,10 +12,13 @@ struct rows {
     duckdb_result result;
     duckdb_data_chunk chunk;
     bool ended;
+    bool once; // not run again for the reason of its failure
     struct rows_column *columns;
     struct vec *vecs; // first one per column, then their children
     struct vec_chunk view;
 };
+
+#define REASON_TRIES 10
 
 // The tag of a UNION is a child that its type does not name.
 static const struct vec_type tag_type = {.kind = VEC_UINT8, .text = {"UTINYINT", 8}};
@@ -81,6 +84,44 @@ static enum err_code describe(struct rows *r, struct err *err) {
     return ERR_OK;
 }
 
+// The next chunk that has rows. A NULL chunk is the end only if the result has no error.
+static enum err_code fetch(struct rows *r, struct err *err) {
+    do {
+        duckdb_destroy_data_chunk(&r->chunk);
+        r->chunk = duckdb_fetch_chunk(r->result);
+    } while (r->chunk && duckdb_data_chunk_get_size(r->chunk) == 0);
+    const char *text = r->chunk ? NULL : duckdb_result_error(&r->result);
+    return text && *text ? engine_fail_result(r->session, &r->result, r->sql, err) : ERR_OK;
+}
+
+static enum err_code execute(struct rows *r, struct err *err) {
+    duckdb_destroy_data_chunk(&r->chunk);
+    duckdb_destroy_result(&r->result);
+    return duckdb_execute_prepared_streaming(r->statement, &r->result) == DuckDBSuccess
+               ? ERR_OK
+               : engine_fail_result(r->session, &r->result, r->sql, err);
+}
+
+static enum err_code run_to_end(struct rows *r, struct err *err) {
+    TRY(execute(r, err));
+    do {
+        TRY(fetch(r, err));
+    } while (r->chunk);
+    return ERR_OK;
+}
+
+// Whoever was told of some rows has them; the rows of these runs are of no interest. When the
+// statement does not fail again, its first failure stands.
+static enum err_code find_reason(struct rows *r, struct err *err) {
+    for (size_t i = 0; i < REASON_TRIES && !r->once && err->code == ERR_BUSY; i++) {
+        struct err again = ERR_NONE;
+        if (run_to_end(r, &again) != ERR_OK) {
+            *err = again;
+        }
+    }
+    return err->code;
+}
+
 static enum err_code start(struct rows *r, const struct str *arg, struct err *err) {
     struct session *s = r->session;
     if (duckdb_prepare(s->con, r->sql.ptr, &r->statement) != DuckDBSuccess) {
@@ -94,16 +135,17 @@ static enum err_code start(struct rows *r, const struct str *arg, struct err *er
     if (!arg && duckdb_nparams(r->statement) == 1) {
         (void)duckdb_bind_boolean(r->statement, 1, false); // ENGINE_FALSE_LATE
     }
-    if (duckdb_execute_prepared_streaming(r->statement, &r->result) != DuckDBSuccess) {
-        return engine_fail_result(s, &r->result, r->sql, err);
+    if (execute(r, err) != ERR_OK) {
+        return find_reason(r, err);
     }
     return describe(r, err);
 }
 
-static enum err_code query(struct session *s, struct str sql, const struct str *arg,
+static enum err_code query(struct session *s, struct str sql, const struct str *arg, bool once,
                            struct rows **ret, struct err *err) {
     DEFER(rows_closep) struct rows *r = xcalloc(1, sizeof(*r));
     r->session = s;
+    r->once = once;
     r->arena = ARENA(sql.len + (1 << 20));
     TRY(engine_check_sql(sql, err));
     r->sql = (struct str){arena_cstr(&r->arena, sql), sql.len};
@@ -116,12 +158,17 @@ static enum err_code query(struct session *s, struct str sql, const struct str *
 }
 
 enum err_code session_query(struct session *s, struct str sql, struct rows **ret, struct err *err) {
-    return query(s, sql, NULL, ret, err);
+    return query(s, sql, NULL, false, ret, err);
+}
+
+enum err_code session_query_once(struct session *s, struct str sql, struct rows **ret,
+                                 struct err *err) {
+    return query(s, sql, NULL, true, ret, err);
 }
 
 enum err_code session_query_text(struct session *s, const char *sql, struct str arg,
                                  struct rows **ret, struct err *err) {
-    return query(s, str_from(sql), &arg, ret, err);
+    return query(s, str_from(sql), &arg, false, ret, err);
 }
 
 struct rows *rows_from(const struct rows_source *s) {
@@ -150,16 +197,6 @@ const struct vec_type *rows_column_type(const struct rows *r, size_t column) {
     return &r->columns[column].type;
 }
 
-// The next chunk that has rows. A NULL chunk is the end only if the result has no error.
-static enum err_code fetch(struct rows *r, struct err *err) {
-    do {
-        duckdb_destroy_data_chunk(&r->chunk);
-        r->chunk = duckdb_fetch_chunk(r->result);
-    } while (r->chunk && duckdb_data_chunk_get_size(r->chunk) == 0);
-    const char *text = r->chunk ? NULL : duckdb_result_error(&r->result);
-    return text && *text ? engine_fail_result(r->session, &r->result, r->sql, err) : ERR_OK;
-}
-
 enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk, struct err *err) {
     if (r->ended) {
         *ret_chunk = NULL;
@@ -171,7 +208,7 @@ enum err_code rows_next(struct rows *r, const struct vec_chunk **ret_chunk, stru
         return ERR_OK;
     }
     TRY(session_begin(r->session, err));
-    const enum err_code code = fetch(r, err);
+    const enum err_code code = fetch(r, err) == ERR_OK ? ERR_OK : find_reason(r, err);
     session_end(r->session);
     TRY(code);
     r->ended = r->chunk == NULL;

@@ -1,27 +1,16 @@
 // The Arrow reader against our own Arrow writer, and against damage of every kind.
 #include "ingest/arrow_read.h"
 
+#include "base/ok_test.h"
 #include "encode/encode.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define MUTATIONS 10000
 
 static struct engine *engine;
 static struct session *session;
-static struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static const char rows_sql[] =
     "SELECT CASE WHEN i % 5 > 0 THEN i END AS a, i % 2 = 0 AS b, 'text ' || i AS c, "

@@ -1,27 +1,15 @@
 // Tests of content objects and secrets, over a store in memory.
 
+#include "base/ok_test.h"
 #include "base/threads.h"
 #include "catalog/catalog_content.h"
 #include "catalog/catalog_int.h"
 #include "store/store_fault.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
 static struct store *store;
 static struct catalog *catalog;
 static struct arena arena;
-static struct err err;
 static const struct catalog_author author = {.actor = {"tester", 6}, .action = {"test", 4}};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static int set_up(void **state) {
     (void)state;

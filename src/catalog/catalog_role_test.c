@@ -1,26 +1,14 @@
 // Tests of roles: what is a grant, what roles come to, and what somebody may see and be told.
 
 #include "base/clock.h"
+#include "base/ok_test.h"
 #include "catalog/catalog_int.h"
 #include "catalog/catalog_role.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 static struct store *store;
 static struct catalog *catalog;
 static struct arena arena;
-static struct err err;
 static const struct catalog_author author = {.actor = {"tester", 6}, .action = {"test", 4}};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static void open_again(void) {
     const struct config config = {.catalog_checkpoint_every = 100};

@@ -6,42 +6,19 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/ok_test.h"
 #include "base/threads.h"
 
 #include <fts.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static char folder[64];
 static struct arena arena;
-static _Thread_local struct err err; // of the last call
 static const struct catalog_author author = {
     .actor = {"tester", 6}, .action = {"dataset.test", 12}, .reason = {"because", 7}};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
-
-static void assert_str(struct str s, const char *expected) {
-    if (!str_is(s, expected)) {
-        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), expected);
-    }
-}
-
-static void assert_says(const char *part) {
-    if (strstr(err.msg, part) == NULL) {
-        fail_msg("\"%s\" does not say \"%s\"", err.msg, part);
-    }
-}
 
 // Calls fn for each file and, after what is in it, each folder of the test's folder.
 static void walk(void (*fn)(const FTSENT *e)) {

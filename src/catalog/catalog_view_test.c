@@ -2,26 +2,14 @@
 
 #include "catalog/catalog_view.h"
 
+#include "base/ok_test.h"
 #include "base/threads.h"
 #include "catalog/catalog_int.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 static struct store *store;
 static struct catalog *catalog;
 static struct arena arena;
-static struct err err;
 static const struct catalog_author author = {.actor = {"tester", 6}, .action = {"view.put", 8}};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static struct catalog *open_catalog(void) {
     const struct config config = {.catalog_checkpoint_every = 100};

@@ -3,25 +3,14 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/ok_test.h"
 #include "engine/engine.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static struct engine *engine;
 static struct session *session;
-static struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static int open_engine(void **state) {
     (void)state;

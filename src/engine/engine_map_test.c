@@ -1,25 +1,14 @@
 // Tests of tarn_map(): values that functions of ours change in the engine's statements.
 #include "engine/engine_map.h"
 
+#include "base/ok_test.h"
 #include "base/threads.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 static struct engine *engine;
 static struct session *session;
 static struct arena arena;
-static _Thread_local struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static int set_up(void **state) {
     (void)state;

@@ -2,26 +2,15 @@
 #include "engine/engine.h"
 
 #include "base/clock.h"
+#include "base/ok_test.h"
 #include "base/threads.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static struct engine *engine;
-static _Thread_local struct err err; // of the last call
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static char folder[] = "/tmp/engine_test_XXXXXX";
 
@@ -55,12 +44,6 @@ static const struct vec_chunk *next(struct rows *r) {
     const struct vec_chunk *chunk = NULL;
     OK(rows_next(r, &chunk, &err));
     return chunk;
-}
-
-static void assert_str(struct str s, const char *expected) {
-    if (!str_is(s, expected)) {
-        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), expected);
-    }
 }
 
 // The code of a statement's failure; its message and position in err.

@@ -2,14 +2,11 @@
 
 #include "erase/erase_receipt.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/ok_test.h"
 
 #define ERASURE STR("01HZX3ERASURE")
 #define EDITS 1000
@@ -18,14 +15,6 @@
 static struct store *store;
 static struct catalog *catalog;
 static struct arena arena;
-static struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static void open_catalog(struct store *s, struct catalog **ret) {
     const struct config config = {.catalog_checkpoint_every = 100};

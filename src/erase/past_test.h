@@ -21,25 +21,8 @@ static inline void past_start(void) {
     eraser = erase_new(&o);
 }
 
-static inline int past_no_flush(int fd) {
-    (void)fd;
-    return 0;
-}
-
-// Over a store that can be made to fail, and that does not flush.
 static inline int past_begin(void **state) {
-    (void)state;
-    struct store *inner = NULL;
-    world_make(&world, engine);
-    OK(store_folder_open(arena_printf(&world.texts, "%s/primary", world.root).ptr, &inner, &err));
-    store_folder_set_fsync(inner, past_no_flush);
-    world.fault = store_fault_new(inner, false);
-    OK(catalog_open_on(&world.config, world.fault,
-                       arena_printf(&world.texts, "file://%s/primary", world.root), &world.catalog,
-                       &err));
-    world.tables = world_tables(&world, world.catalog);
-    OK(session_open(engine, &world.session, &err));
-    lake_start();
+    (void)setup_faulty(state);
     past_start();
     return 0;
 }

@@ -3,26 +3,12 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "hot/hot.h"
-#include "table/world_test.h"
+#include "table/one_world_test.h"
 
 #define WAIT_US INT64_C(20000000)
 #define MIB (INT64_C(1) << 20)
 
-static struct engine *engine;
-static struct world world;
 static struct hot *hot;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
 
 static void hot_again(int64_t bytes_max, int64_t asks) {
     const struct hot_options o = {.bytes_max = bytes_max, .asks = asks, .interval_ms = 10};

@@ -2,24 +2,15 @@
 
 #include "query/query_audit_int.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/ok_test.h"
 #include "store/store_fault.h"
 
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 #define DAY_US (INT64_C(86400) * 1000000)
 
 enum { LONG_MS = 60000, SHORT_MS = 50, QUEUE = 10000 };
@@ -32,7 +23,6 @@ const char *__tsan_default_suppressions(void) {
 static struct store *store;
 static struct catalog *catalog;
 static struct arena arena;
-static struct err err;
 static struct audit_options options;
 
 static int set_up(void **state) {

@@ -5,38 +5,10 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "table/world_test.h"
+#include "table/one_world_test.h"
 
-static struct engine *engine;
-static struct world world;
 static struct queries *queries;
 static struct audit *audit;
-
-static int open_engine(void **state) {
-    (void)state;
-    log_set_level(LOG_ERROR);
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_make(&world, engine);
-    world_start_faulty(&world);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
 
 static void open_queries(bool strict) {
     struct audit_options o;
@@ -210,12 +182,13 @@ static void strict_answers_nothing_that_the_journal_cannot_be_told_of(void **sta
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_begin_faulty, world_end)
         T(a_query_is_told_when_it_has_ended),
         T(one_too_many_of_a_principal_is_told),
         T(strict_tells_of_the_beginning_first),
         T(strict_answers_nothing_that_the_journal_cannot_be_told_of),
 #undef T
     };
+    log_set_level(LOG_ERROR);
     return cmocka_run_group_tests_name("query_audited", tests, open_engine, close_engine);
 }

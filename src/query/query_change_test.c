@@ -3,24 +3,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "query/query.h"
-#include "table/world_test.h"
+#include "table/one_world_test.h"
 
-static struct engine *engine;
-static struct world world;
 static struct queries *queries;
-
-static int open_engine(void **state) {
-    (void)state;
-    log_set_level(LOG_WARN);
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
 
 static int begin(void **state) {
     (void)state;
@@ -648,5 +633,6 @@ int main(void) {
         TEST(a_statement_that_fails_leaves_nothing_behind),
         TEST(a_deadline_ends_a_statement_whole),
     };
+    log_set_level(LOG_WARN);
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

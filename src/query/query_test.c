@@ -5,25 +5,10 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
-#include "table/world_test.h"
+#include "table/one_world_test.h"
 
-static struct engine *engine;
-static struct world world;
 static struct queries *queries;
 static const struct catalog_rights *rights = &catalog_rights_all; // of the next queries
-
-static int open_engine(void **state) {
-    (void)state;
-    log_set_level(LOG_WARN);
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
 
 // Opens the service anew with the world's configuration.
 static void queries_again(void) {
@@ -637,5 +622,6 @@ int main(void) {
         TEST(all_tables_of_a_query_are_of_one_moment),
         TEST(constants_of_every_kind_skip_only_what_cannot_match),
     };
+    log_set_level(LOG_WARN);
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -3,36 +3,8 @@
 #include "table/table_alter.h"
 
 #include "base/log.h"
+#include "table/one_world_test.h"
 #include "table/table_types.h"
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    log_set_level(LOG_WARN);
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
 
 #define ALTER(dataset, ret, ...)                                                                   \
     alter(dataset, (struct table_column_change[]){__VA_ARGS__},                                    \
@@ -294,7 +266,7 @@ static void types_are_read_in_both_tongues(void **state) {
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -310,5 +282,6 @@ int main(void) {
         TEST(deletes_hold_over_changed_columns),
         TEST(types_are_read_in_both_tongues),
     };
+    log_set_level(LOG_WARN);
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -1,35 +1,8 @@
 // Tests of commits: many writers at once, drops beside readers, what dead processes leave.
 
 #include "base/scratch.h"
+#include "table/one_world_test.h"
 #include "table/table_int.h"
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
 
 static struct table_written write_rows(enum table_mode mode, const char *dataset,
                                        const char *source) {
@@ -392,7 +365,7 @@ static void a_pin_of_another_owner_is_a_reader_from_the_first_ones_time_on(void 
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
     const struct CMUnitTest tests[] = {
         TEST(appends_at_once_to_one_dataset_are_all_there),
         TEST(appends_at_once_to_several_datasets_are_all_there),

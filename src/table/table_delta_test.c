@@ -1,33 +1,6 @@
 // Tests of deltas: rows that come and go, against a plain model in memory.
 
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int setup(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
+#include "table/one_world_test.h"
 
 static enum err_code delta_as(struct table_delta d, struct table_delta_done *ret) {
     d.dataset = STR("d");
@@ -315,7 +288,7 @@ static void random_deltas_agree_with_a_model(void **state) {
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

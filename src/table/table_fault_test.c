@@ -1,40 +1,6 @@
 // Tests of faults: every change, with every fault at its n-th operation, is whole or undone.
 
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int no_flush(int fd) {
-    (void)fd;
-    return 0;
-}
-
-// Over a store that can be made to fail. It does not flush: what a power cut costs, FAULT_POWER
-// knows.
-static void start(void) {
-    struct store *inner = NULL;
-    struct str primary = arena_printf(&world.arena, "%s/primary", world.root);
-    OK(store_folder_open(primary.ptr, &inner, &err));
-    store_folder_set_fsync(inner, no_flush);
-    world.fault = store_fault_new(inner, false);
-    struct str uri = arena_printf(&world.arena, "file://%s/primary", world.root);
-    OK(catalog_open_on(&world.config, world.fault, uri, &world.catalog, &err));
-    world.tables = world_tables(&world, world.catalog);
-    OK(session_open(engine, &world.session, &err));
-}
+#include "table/one_world_test.h"
 
 enum change { CREATE, APPEND, REPLACE, UPSERT, DELETE, DROP, CHANGES };
 
@@ -117,41 +83,17 @@ static void assert_rows(const struct fault_case *c, enum err_code code) {
 static void begin(const struct fault_case *c) {
     struct table_written w;
     world_make(&world, engine);
-    start();
+    world_start_faulty(&world);
     if (c->change != CREATE) {
         OK(world_write(&world, TABLE_CREATE, "t", "(SELECT i AS a FROM range(10) r(i))", &w));
         world_stop(&world); // nothing is in a cache
-        start();
+        world_start_faulty(&world);
     }
     store_fault_plan(world.fault, (struct fault_plan){.kind = c->kind, .at = c->at, .delay_ms = 1});
 }
 
 static bool leaves_the_process_dead(enum fault_kind kind) {
     return kind == FAULT_CRASH || kind == FAULT_POWER;
-}
-
-// A record that a broken store has torn is named; without it, the log is as it was before.
-static void take_the_torn_record_away(void) {
-    struct catalog *c = NULL;
-    struct err named = ERR_NONE;
-    if (catalog_open(&world.config, &c, &named) == ERR_OK) {
-        catalog_close(c);
-        return;
-    }
-    assert_int_equal(named.code, ERR_CORRUPT);
-    struct str name = str_from(named.msg);
-    assert_true(str_starts(name, STR("_catalog/log/")));
-    name = str_slice(name, 0, strlen("_catalog/log/00000000000000000000.json"));
-    struct str path = arena_printf(&world.arena, "%s/primary/" STR_FMT, world.root, STR_ARG(name));
-    assert_int_equal(unlink(path.ptr), 0);
-}
-
-static void restart(const struct fault_case *c) {
-    world_stop(&world);
-    if (c->kind == FAULT_TEAR) {
-        take_the_torn_record_away();
-    }
-    start();
 }
 
 // False: the change has fewer operations than that.
@@ -176,7 +118,7 @@ static bool fault_once(const struct fault_case *c) {
         assert_int_equal(store_get(world.fault, STR("x"), &world.arena, &got, &ignored), ERR_IO);
     }
     for (int restarts = 0; restarts < 2; restarts++) {
-        restart(c);
+        world_restart_faulty(c->kind);
         assert_rows(c, code);
     }
     assert_int_equal(world_files(&world, "spool"), 0);
@@ -255,7 +197,7 @@ static bool delay_once(enum change change, uint64_t at) {
     assert_int_equal(pthread_join(thread, NULL), 0);
     tables_free(other);
     catalog_close(catalog);
-    restart(&c);
+    world_restart_faulty(c.kind);
     const char *rows = rows_now();
     // A replacement comes before or after the other's row; all else goes together with it.
     bool right = strcmp(rows, change == APPEND   ? "14 1348"

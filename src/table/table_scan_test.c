@@ -1,33 +1,6 @@
 // Tests of scans: which files conditions skip, and that skipping never changes an answer.
 
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
+#include "table/one_world_test.h"
 
 static void write_rows(enum table_mode mode, const char *dataset, bool evolve, struct str source) {
     struct table_written w;
@@ -278,7 +251,7 @@ static void skipping_files_never_changes_an_answer(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
     const struct CMUnitTest tests[] = {
         TEST(conditions_skip_files_that_cannot_match),
         TEST(conditions_see_through_evolution),

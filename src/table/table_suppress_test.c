@@ -4,39 +4,12 @@
 
 #include "catalog/catalog_content.h"
 #include "catalog/catalog_suppression.h"
+#include "table/one_world_test.h"
 #include "table/table_alter.h"
 #include "table/table_int.h"
-#include "table/world_test.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int setup(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
 
 // The keys stand with commas between; a digit makes one an integer.
 static enum err_code try_list(struct table_suppress s, const char *keys) {
@@ -686,7 +659,7 @@ static void many_files_are_searched(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)
     const struct CMUnitTest tests[] = {
         TEST(every_write_keeps_listed_rows_out),
         TEST(a_source_of_nothing_else_makes_an_empty_dataset),

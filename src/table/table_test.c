@@ -3,28 +3,7 @@
 #include "table/table.h"
 
 #include "base/clock.h"
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
+#include "table/one_world_test.h"
 
 static int end(void **state) {
     (void)state;
@@ -560,7 +539,7 @@ static void a_damaged_table_is_named(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, end)
     const struct CMUnitTest tests[] = {
         TEST(a_created_dataset_has_its_rows_after_a_restart),
         TEST(append_adds_and_replace_takes_the_place),

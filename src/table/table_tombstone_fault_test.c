@@ -3,25 +3,6 @@
 
 #include "table/tomb_test.h"
 
-static int no_flush(int fd) {
-    (void)fd;
-    return 0;
-}
-
-// Over a store that can be made to fail. It does not flush: what a power cut costs, FAULT_POWER
-// knows.
-static void start(void) {
-    struct store *inner = NULL;
-    struct str primary = arena_printf(&world.arena, "%s/primary", world.root);
-    OK(store_folder_open(primary.ptr, &inner, &err));
-    store_folder_set_fsync(inner, no_flush);
-    world.fault = store_fault_new(inner, false);
-    struct str uri = arena_printf(&world.arena, "file://%s/primary", world.root);
-    OK(catalog_open_on(&world.config, world.fault, uri, &world.catalog, &err));
-    world.tables = world_tables(&world, world.catalog);
-    OK(session_open(engine, &world.session, &err));
-}
-
 enum change { FIRST, FURTHER, UNDO, LAST_UNDO, APPEND, CHANGES };
 
 // Visible rows, and the list, before and after.
@@ -83,13 +64,13 @@ static void assert_state(const struct fault_case *c, enum err_code code) {
 
 static void begin(const struct fault_case *c) {
     world_make(&world, engine);
-    start();
+    world_start_faulty(&world);
     tomb_write(TABLE_CREATE, "(VALUES (1, 10), (2, 20), (3, 30)) t(id, v)");
     if (changes[c->change].tombstones[0] != '\0') {
         (void)tomb(changes[c->change].tombstones);
     }
     world_stop(&world); // nothing is in a cache
-    start();
+    world_start_faulty(&world);
     store_fault_plan(world.fault, (struct fault_plan){.kind = c->kind, .at = c->at});
 }
 
@@ -99,22 +80,6 @@ static void assert_lists(const struct fault_case *c) {
         assert_in_range(world_files(&world, "primary/_catalog/content"),
                         tomb_dataset().tombstones.count > 0 ? 1 : 0, 2);
     }
-}
-
-// A record that a broken store has torn is named; without it, the log is as it was before.
-static void take_the_torn_record_away(void) {
-    struct catalog *c = NULL;
-    struct err named = ERR_NONE;
-    if (catalog_open(&world.config, &c, &named) == ERR_OK) {
-        catalog_close(c);
-        return;
-    }
-    assert_int_equal(named.code, ERR_CORRUPT);
-    struct str name = str_from(named.msg);
-    assert_true(str_starts(name, STR("_catalog/log/")));
-    name = str_slice(name, 0, strlen("_catalog/log/00000000000000000000.json"));
-    struct str path = arena_printf(&world.arena, "%s/primary/" STR_FMT, world.root, STR_ARG(name));
-    assert_int_equal(unlink(path.ptr), 0);
 }
 
 // False: the change has fewer operations than that.
@@ -129,11 +94,7 @@ static bool fault_once(const struct fault_case *c) {
         assert_lists(c);
     }
     for (int restarts = 0; restarts < 2; restarts++) {
-        world_stop(&world);
-        if (c->kind == FAULT_TEAR) {
-            take_the_torn_record_away();
-        }
-        start();
+        world_restart_faulty(c->kind);
         assert_state(c, code);
     }
     if (code != ERR_OK && strcmp(state_now(), changes[c->change].before) == 0) {

@@ -4,18 +4,6 @@
 #include "table/table_int.h"
 #include "table/tomb_test.h"
 
-static int setup(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
 static void assert_failures(const struct table_tombstoned *done, const char *expected) {
     static const char *const names[] = {
         [TABLE_KEY_NOT_FOUND] = "absent",   [TABLE_KEY_WRONG_TYPE] = "type",
@@ -380,7 +368,7 @@ static void one_call_has_limits(void **state) {
     assert_int_equal(table_tombstone(world.tables, &r, &world.arena, &done, &err), ERR_TOO_LARGE);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

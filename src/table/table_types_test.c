@@ -2,34 +2,7 @@
 
 #include "table/table_types.h"
 
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
-
-static int begin(void **state) {
-    (void)state;
-    world_open(&world, engine);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
+#include "table/one_world_test.h"
 
 // The engine's type of an expression. Lives as long as *rows.
 static const struct vec_type *type_of(const char *expr, struct rows **rows) {
@@ -254,7 +227,7 @@ static void field_ids_are_written_as_the_engine_takes_them(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
     const struct CMUnitTest tests[] = {
         TEST(every_lawful_type_has_its_iceberg_type),
         TEST(types_without_a_form_are_refused_with_advice),

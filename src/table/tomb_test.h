@@ -2,23 +2,8 @@
 #pragma once
 
 #include "base/json.h"
+#include "table/one_world_test.h"
 #include "table/table_tombstone.h"
-#include "table/world_test.h"
-
-static struct engine *engine;
-static struct world world;
-
-static inline int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static inline int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
 
 static inline void tomb_write(enum table_mode mode, const char *source) {
     struct table_written w;

@@ -1,24 +1,10 @@
 // A world with the upkeep service, and one dataset "d" of id and v that tests change.
 #pragma once
 
-#include "table/world_test.h"
+#include "table/one_world_test.h"
 #include "upkeep/upkeep.h"
 
-static struct engine *engine;
-static struct world world;
 static struct upkeep *upkeep;
-
-static inline int open_engine(void **state) {
-    (void)state;
-    engine = world_engine_open();
-    return 0;
-}
-
-static inline int close_engine(void **state) {
-    (void)state;
-    engine_close(engine);
-    return 0;
-}
 
 static inline void lake_start(void) {
     const struct upkeep_options o = {.cache = arena_printf(&world.texts, "%s/spool", world.root),
@@ -30,17 +16,20 @@ static inline void lake_start(void) {
 }
 
 static inline int setup(void **state) {
-    (void)state;
-    world_open(&world, engine);
+    (void)world_begin(state);
+    lake_start();
+    return 0;
+}
+
+static inline int setup_faulty(void **state) {
+    (void)world_begin_faulty(state);
     lake_start();
     return 0;
 }
 
 static inline int teardown(void **state) {
-    (void)state;
     upkeep_free(TAKE(upkeep));
-    world_close(&world);
-    return 0;
+    return world_end(state);
 }
 
 static inline void lake_reopen(void) {

@@ -307,14 +307,6 @@ static void large_files_wait_until_as_much_is_merged_into_them(void **state) {
 
 // Faults
 
-static int setup_faulty(void **state) {
-    (void)state;
-    world_make(&world, engine);
-    world_start_faulty(&world);
-    lake_start();
-    return 0;
-}
-
 static void a_failure_leaves_the_old_state(void **state) {
     (void)state;
     append(0, 20);

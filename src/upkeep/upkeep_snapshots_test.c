@@ -179,14 +179,6 @@ static void orphans_go_when_they_are_old_enough(void **state) {
     assert_rows("1=10 2=20 3=30");
 }
 
-static int setup_faulty(void **state) {
-    (void)state;
-    world_make(&world, engine);
-    world_start_faulty(&world);
-    lake_start();
-    return 0;
-}
-
 static void an_expiry_that_fails_removes_nothing_that_is_needed(void **state) {
     (void)state;
     create();

@@ -2,43 +2,10 @@
 #include "guard/guard_change.h"
 
 #include "guard/guard_token.h"
+#include "guard/parser_test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct engine *parser;
-
-static int setup(void **state) {
-    struct err err = ERR_NONE;
-    const struct engine_options o = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
-    (void)state;
-    assert_int_equal(engine_open(&o, &parser, &err), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    engine_close(parser);
-    return 0;
-}
-
-static struct str read_corpus(const char *name, struct arena *a) {
-    const char *here = __FILE__;
-    const char *slash = strrchr(here, '/');
-    const struct str folder = {here, slash ? (size_t)(slash - here) + 1 : 0};
-    FILE *file = fopen(arena_cstr(a, arena_printf(a, STR_FMT "%s", STR_ARG(folder), name)), "rb");
-    assert_non_null(file);
-    const size_t cap = 1 << 20;
-    char *text = arena_alloc(a, cap);
-    const size_t len = fread(text, 1, cap, file);
-    assert_int_equal(fclose(file), 0);
-    assert_true(len > 0 && len < cap);
-    return (struct str){text, len};
-}
 
 static enum err_code check(const char *sql, struct arena *a, struct guard_change **ret,
                            struct err *err) {
@@ -73,7 +40,7 @@ static struct str bound(const struct guard_statement *g, struct arena *a) {
 static void hostile_statements_are_refused(void **state) {
     DEFER(arena_release) struct arena corpus = ARENA(SIZE_MAX);
     (void)state;
-    struct str rest = read_corpus("guard_change_hostile.txt", &corpus);
+    struct str rest = read_beside("guard_change_hostile.txt", &corpus);
     struct str line = STR_NONE;
     int count = 0;
     while (str_cut(&rest, '\n', &line)) {
@@ -97,7 +64,7 @@ static void hostile_statements_are_refused(void **state) {
 static void legit_statements_are_let_through(void **state) {
     DEFER(arena_release) struct arena corpus = ARENA(SIZE_MAX);
     (void)state;
-    struct str rest = read_corpus("guard_change_legit.txt", &corpus);
+    struct str rest = read_beside("guard_change_legit.txt", &corpus);
     struct str line = STR_NONE;
     int count = 0;
     while (str_cut(&rest, '\n', &line)) {
@@ -349,5 +316,5 @@ int main(void) {
         cmocka_unit_test(tokens_know_what_is_quoted),
         cmocka_unit_test(raw_and_system_tables_are_told_apart),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_parser, close_parser);
 }

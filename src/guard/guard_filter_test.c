@@ -1,21 +1,16 @@
 // Tests of row filters: what is one condition and what is not, and the names in it.
 #include "guard/guard_filter.h"
+#include "guard/parser_test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-static struct engine *parser, *engine;
+static struct engine *engine;
 static struct session *session;
 
 static int setup(void **state) {
     struct err err = ERR_NONE;
-    const struct engine_options p = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
+    (void)open_parser(state);
     const struct engine_options e = {.threads = 1, .memory_bytes = 256 << 20};
-    (void)state;
-    assert_int_equal(engine_open(&p, &parser, &err), ERR_OK);
     assert_int_equal(engine_open(&e, &engine, &err), ERR_OK);
     assert_int_equal(session_open(engine, &session, &err), ERR_OK);
     static const char tables[] =
@@ -28,11 +23,9 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-    (void)state;
     session_close(session);
     engine_close(engine);
-    engine_close(parser);
-    return 0;
+    return close_parser(state);
 }
 
 static enum err_code check(const char *filter, struct arena *a, struct guard_filter **ret,

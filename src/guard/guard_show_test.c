@@ -1,27 +1,22 @@
 // Tests of statements about a query: what runs for DESCRIBE, SUMMARIZE, SHOW and EXPLAIN.
-#include "guard/guard.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "guard/parser_test.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-static struct engine *parser, *engine;
+static struct engine *engine;
 static struct session *session;
 static char folder[] = "/tmp/guard_show_test_XXXXXX";
 static char file[64];
 
 static int setup(void **state) {
     struct err err = ERR_NONE;
-    const struct engine_options p = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
+    (void)open_parser(state);
     const struct engine_options e = {.threads = 1, .memory_bytes = 256 << 20};
-    (void)state;
     assert_non_null(mkdtemp(folder));
     (void)snprintf(file, sizeof(file), "%s/cars.parquet", folder);
-    assert_int_equal(engine_open(&p, &parser, &err), ERR_OK);
     assert_int_equal(engine_open(&e, &engine, &err), ERR_OK);
     assert_int_equal(session_open(engine, &session, &err), ERR_OK);
     DEFER(arena_release) struct arena a = ARENA(1 << 20);
@@ -40,20 +35,10 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-    (void)state;
     session_close(session);
     engine_close(engine);
-    engine_close(parser);
+    (void)close_parser(state);
     return unlink(file) + rmdir(folder);
-}
-
-static struct guard_statement *good(const char *sql, struct arena *a) {
-    struct guard_statement *g = NULL;
-    struct err err = ERR_NONE;
-    if (guard_check(parser, str_from(sql), a, &g, &err) != ERR_OK) {
-        fail_msg("%s: %s", sql, err.msg);
-    }
-    return g;
 }
 
 // The bound text, with a scan of the file as the server writes it.
@@ -145,7 +130,7 @@ static void statements_about_a_query_answer_as_the_engine_does(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-        const struct guard_statement *g = good(shown[i].sql, &a);
+        const struct guard_statement *g = good_statement(shown[i].sql, &a);
         assert_int_equal(g->show, shown[i].show);
         const struct str want = answer(str_from(shown[i].sql), &a);
         const struct str got = answer(bound(g, &a), &a);
@@ -166,7 +151,7 @@ static void the_list_of_tables_is_a_query(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-        const struct guard_statement *g = good(lists[i][0], &a);
+        const struct guard_statement *g = good_statement(lists[i][0], &a);
         assert_int_equal(g->show, GUARD_ROWS);
         assert_int_equal(g->table_count, 1);
         assert_int_equal(g->tables[0].system, GUARD_TABLES);
@@ -183,13 +168,13 @@ static void the_word_stands_before_the_pieces(void **state) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     const struct str scan = STR("SELECT 1");
     (void)state;
-    struct str text = guard_bind(good("DESCRIBE t", &a), &scan, &a);
+    struct str text = guard_bind(good_statement("DESCRIBE t", &a), &scan, &a);
     assert_true(str_is(text, "DESCRIBE (SELECT * FROM (SELECT 1) AS \"t\")"));
-    text = guard_bind(good("SUMMARIZE t", &a), &scan, &a);
+    text = guard_bind(good_statement("SUMMARIZE t", &a), &scan, &a);
     assert_true(str_is(text, "SUMMARIZE (SELECT * FROM (SELECT 1) AS \"t\")"));
-    text = guard_bind(good("EXPLAIN FROM t", &a), &scan, &a);
+    text = guard_bind(good_statement("EXPLAIN FROM t", &a), &scan, &a);
     assert_true(str_is(text, "EXPLAIN SELECT * FROM (SELECT 1) AS \"t\""));
-    text = guard_bind(good("DESCRIBE SELECT 1", &a), NULL, &a);
+    text = guard_bind(good_statement("DESCRIBE SELECT 1", &a), NULL, &a);
     assert_true(str_is(text, "DESCRIBE (SELECT 1)"));
 }
 
@@ -214,8 +199,8 @@ static void positions_count_the_word(void **state) {
         }
     }
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-    assert_int_equal(good("EXPLAIN SELECT * FROM t", &a)->tables[0].position, 22);
-    assert_int_equal(good("DESCRIBE t", &a)->tables[0].position, 9);
+    assert_int_equal(good_statement("EXPLAIN SELECT * FROM t", &a)->tables[0].position, 22);
+    assert_int_equal(good_statement("DESCRIBE t", &a)->tables[0].position, 9);
 }
 
 // Boxes break lines: without their frames and spaces a path would stand there whole.
@@ -234,7 +219,7 @@ static void a_plan_names_no_file(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
         DEFER(buf_release) struct buf plain = BUF(1 << 20);
-        const struct str plan = answer(bound(good(statements[i], &a), &a), &a);
+        const struct str plan = answer(bound(good_statement(statements[i], &a), &a), &a);
         for (size_t k = 0; k < plan.len; k++) {
             const char c = plan.ptr[k];
             if (c > ' ' && c < 0x7F) {

@@ -1,14 +1,10 @@
 // Tests of the guard against the real engine: two corpora, the shape of what comes out, conditions.
-#include "guard/guard.h"
 
 #include "guard/guard_functions.h"
+#include "guard/parser_test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #define CARS                                                                                       \
     "SELECT i::INTEGER AS id, 'car ' || i AS name, "                                               \
@@ -26,9 +22,8 @@
     "('dacia', NULL, 1966)) v(name, country, founded)"
 
 struct fixture {
-    struct engine *parser; // what the guard asks
-    struct engine *plain;  // has the tables: runs the original text
-    struct engine *bound;  // has nothing: runs the bound text
+    struct engine *plain; // has the tables: runs the original text
+    struct engine *bound; // has nothing: runs the bound text
     struct session *plain_session;
     struct session *bound_session;
 };
@@ -44,12 +39,10 @@ static void run(struct session *s, struct str sql) {
 
 static int setup(void **state) {
     struct err err = ERR_NONE;
-    const struct engine_options parser = {
-        .threads = 1, .memory_bytes = 256 << 20, .no_files = true};
-    (void)state;
-    assert_int_equal(engine_open(&parser, &fx.parser, &err), ERR_OK);
-    assert_int_equal(engine_open(&parser, &fx.plain, &err), ERR_OK);
-    assert_int_equal(engine_open(&parser, &fx.bound, &err), ERR_OK);
+    const struct engine_options o = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
+    (void)open_parser(state);
+    assert_int_equal(engine_open(&o, &fx.plain, &err), ERR_OK);
+    assert_int_equal(engine_open(&o, &fx.bound, &err), ERR_OK);
     assert_int_equal(session_open(fx.plain, &fx.plain_session, &err), ERR_OK);
     assert_int_equal(session_open(fx.bound, &fx.bound_session, &err), ERR_OK);
     run(fx.plain_session, STR("CREATE TABLE cars AS " CARS));
@@ -58,42 +51,19 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-    (void)state;
     session_close(fx.plain_session);
     session_close(fx.bound_session);
     engine_close(fx.plain);
     engine_close(fx.bound);
-    engine_close(fx.parser);
-    return 0;
-}
-
-static enum err_code check(struct str sql, struct arena *a, struct guard_statement **ret,
-                           struct err *err) {
-    *err = ERR_NONE;
-    return guard_check(fx.parser, sql, a, ret, err);
+    return close_parser(state);
 }
 
 // ---- Corpora
 
-// The lines of a file beside this one.
-static struct str read_corpus(const char *name, struct arena *a) {
-    const char *here = __FILE__;
-    const char *slash = strrchr(here, '/');
-    const struct str folder = {here, slash ? (size_t)(slash - here) + 1 : 0};
-    FILE *file = fopen(arena_cstr(a, arena_printf(a, STR_FMT "%s", STR_ARG(folder), name)), "rb");
-    assert_non_null(file);
-    const size_t cap = 1 << 20;
-    char *text = arena_alloc(a, cap);
-    const size_t len = fread(text, 1, cap, file);
-    assert_int_equal(fclose(file), 0);
-    assert_true(len > 0 && len < cap);
-    return (struct str){text, len};
-}
-
 static void hostile_statements_are_refused(void **state) {
     DEFER(arena_release) struct arena corpus = ARENA(SIZE_MAX);
     (void)state;
-    struct str rest = read_corpus("guard_hostile.txt", &corpus);
+    struct str rest = read_beside("guard_hostile.txt", &corpus);
     struct str line = STR_NONE;
     bool syntax = false;
     int count = 0;
@@ -107,7 +77,7 @@ static void hostile_statements_are_refused(void **state) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
         struct guard_statement *g = NULL;
         struct err err = ERR_NONE;
-        const enum err_code code = check(line, &a, &g, &err);
+        const enum err_code code = check_statement(line, &a, &g, &err);
         if (code != ERR_REFUSED && !(syntax && code == ERR_SQL)) {
             fail_msg(STR_FMT ": %s %s", STR_ARG(line), err_text(code), err.msg);
         }
@@ -146,7 +116,7 @@ static bool is_legit(struct str sql) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
-    if (check(sql, &a, &g, &err) != ERR_OK) {
+    if (check_statement(sql, &a, &g, &err) != ERR_OK) {
         print_error(STR_FMT ": %s\n", STR_ARG(sql), err.msg);
         return false;
     }
@@ -164,7 +134,7 @@ static bool is_legit(struct str sql) {
 static void legitimate_statements_give_the_same_answer(void **state) {
     DEFER(arena_release) struct arena corpus = ARENA(SIZE_MAX);
     (void)state;
-    struct str rest = read_corpus("guard_legit.txt", &corpus);
+    struct str rest = read_beside("guard_legit.txt", &corpus);
     struct str line = STR_NONE;
     int count = 0;
     int wrong = 0;
@@ -185,15 +155,15 @@ static void broken_bytes_are_refused(void **state) {
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
     (void)state;
-    assert_int_equal(check(STR(""), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR(" \n\t "), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR_NONE, &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("SELECT 1\0; DROP TABLE x"), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("\0"), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("SELECT '\xFF'"), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("SELECT '\xC0\xAF'"), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("SELECT '\xED\xA0\x80'"), &a, &g, &err), ERR_REFUSED);
-    assert_int_equal(check(STR("SELECT E'\\x00'"), &a, &g, &err) == ERR_OK, false);
+    assert_int_equal(check_statement(STR(""), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR(" \n\t "), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR_NONE, &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT 1\0; DROP TABLE x"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("\0"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT '\xFF'"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT '\xC0\xAF'"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT '\xED\xA0\x80'"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT E'\\x00'"), &a, &g, &err) == ERR_OK, false);
 }
 
 static struct str repeated(const char *head, const char *part, size_t count, const char *tail,
@@ -243,7 +213,7 @@ static void too_much_is_refused(void **state) {
             repeated(texts[i].head, texts[i].part, texts[i].count, texts[i].middle, &a);
         const struct str sql =
             repeated(arena_cstr(&a, open), texts[i].close, texts[i].count, "", &a);
-        const enum err_code code = check(sql, &a, &g, &err);
+        const enum err_code code = check_statement(sql, &a, &g, &err);
         if (code != texts[i].code) {
             fail_msg("%zu: %s %s", i, err_text(code), err.msg);
         }
@@ -256,12 +226,16 @@ static void reasonable_sizes_pass(void **state) {
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
     (void)state;
-    assert_int_equal(check(repeated("SELECT 1 IN (1", ", 1", 5000, ")", &a), &a, &g, &err), ERR_OK);
-    assert_int_equal(check(repeated("SELECT 1", " + 1", 100, "", &a), &a, &g, &err), ERR_OK);
-    assert_int_equal(check(repeated("SELECT 1", " UNION ALL SELECT 1", 100, "", &a), &a, &g, &err),
+    assert_int_equal(
+        check_statement(repeated("SELECT 1 IN (1", ", 1", 5000, ")", &a), &a, &g, &err), ERR_OK);
+    assert_int_equal(check_statement(repeated("SELECT 1", " + 1", 100, "", &a), &a, &g, &err),
                      ERR_OK);
     assert_int_equal(
-        check(repeated("SELECT 1 FROM a WHERE x", " AND x", 3000, "", &a), &a, &g, &err), ERR_OK);
+        check_statement(repeated("SELECT 1", " UNION ALL SELECT 1", 100, "", &a), &a, &g, &err),
+        ERR_OK);
+    assert_int_equal(
+        check_statement(repeated("SELECT 1 FROM a WHERE x", " AND x", 3000, "", &a), &a, &g, &err),
+        ERR_OK);
 }
 
 // Names that would end a name or a text early if the engine's writer did not quote them.
@@ -322,7 +296,7 @@ static void odd_names_do_no_harm(void **state) {
                 rest = str_slice(rest, (size_t)at + 2, rest.len);
             }
             buf_add_str(&sql, rest);
-            if (check(buf_str(&sql), &a, &g, &err) == ERR_OK) {
+            if (check_statement(buf_str(&sql), &a, &g, &err) == ERR_OK) {
                 assert_int_equal(g->piece_count, g->table_count + 1);
             }
             buf_release(&sql);
@@ -336,7 +310,7 @@ static void odd_names_do_no_harm(void **state) {
 static struct str mentions(struct str sql, struct arena *a) {
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
-    if (check(sql, a, &g, &err) != ERR_OK) {
+    if (check_statement(sql, a, &g, &err) != ERR_OK) {
         fail_msg(STR_FMT ": %s", STR_ARG(sql), err.msg);
     }
     struct str ret = STR("");
@@ -402,7 +376,7 @@ static void pieces_hold_the_scans_apart(void **state) {
     struct err err = ERR_NONE;
     (void)state;
     const struct str sql = STR("SELECT a.x FROM cars a JOIN Makers ON a.y = Makers.z ORDER BY 1");
-    assert_int_equal(check(sql, &a, &g, &err), ERR_OK);
+    assert_int_equal(check_statement(sql, &a, &g, &err), ERR_OK);
     assert_int_equal(g->table_count, 2);
     assert_int_equal(g->piece_count, 3);
     assert_int_equal(g->pieces[0].table, 0);
@@ -427,7 +401,7 @@ static void at_is_taken_out(void **state) {
         STR("SELECT * FROM t AT (VERSION => 9007199254740993), t x AT (TIMESTAMP => "
             "'2020-01-01 02:00:00+02'), t y AT (TIMESTAMP => DATE '1970-01-02'), "
             "t z(a) AT (TIMESTAMP => TIMESTAMPTZ '1970-01-01 00:00:01'), t AS w");
-    assert_int_equal(check(sql, &a, &g, &err), ERR_OK);
+    assert_int_equal(check_statement(sql, &a, &g, &err), ERR_OK);
     assert_int_equal(g->table_count, 5);
     assert_int_equal(g->tables[0].at, GUARD_AT_VERSION);
     assert_int_equal(g->tables[0].version, 9007199254740993);
@@ -461,7 +435,7 @@ static void positions_are_the_clients(void **state) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
         struct guard_statement *g = NULL;
         struct err err = ERR_NONE;
-        assert_int_equal(check(str_from(cases[i].sql), &a, &g, &err), ERR_REFUSED);
+        assert_int_equal(check_statement(str_from(cases[i].sql), &a, &g, &err), ERR_REFUSED);
         assert_int_equal(err.position, (int64_t)strlen(cases[i].before));
     }
 }
@@ -481,7 +455,7 @@ static void varying_statements_are_marked(void **state) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
         struct guard_statement *g = NULL;
         struct err err = ERR_NONE;
-        assert_int_equal(check(str_from(texts[i]), &a, &g, &err), ERR_OK);
+        assert_int_equal(check_statement(str_from(texts[i]), &a, &g, &err), ERR_OK);
         assert_true(g->varies);
     }
 }
@@ -530,7 +504,7 @@ static struct str conditions(struct str sql, struct arena *a) {
     DEFER(buf_release) struct buf out = BUF(1 << 20);
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
-    if (check(sql, a, &g, &err) != ERR_OK) {
+    if (check_statement(sql, a, &g, &err) != ERR_OK) {
         fail_msg(STR_FMT ": %s", STR_ARG(sql), err.msg);
     }
     for (size_t i = 0; i < g->table_count; i++) {

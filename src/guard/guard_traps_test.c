@@ -1,27 +1,20 @@
 // Tests of the guard against the traps that are known: each rule once, by name, and the list of
 // functions against what the engine has.
-#include "guard/guard.h"
 
 #include "guard/guard_functions.h"
+#include "guard/parser_test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 // Table functions that make rows of their arguments.
 static const char rows_of_arguments[] = " unnest range generate_series json_each json_tree repeat ";
 
-static struct engine *parser; // has a sequence, tables and a view, which nobody may learn of
-static struct session *session;
+static struct session *session; // of the parser
 
 static int setup(void **state) {
     struct err err = ERR_NONE;
-    const struct engine_options o = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
-    (void)state;
-    assert_int_equal(engine_open(&o, &parser, &err), ERR_OK);
+    (void)open_parser(state);
     assert_int_equal(session_open(parser, &session, &err), ERR_OK);
     static const char things[] =
         "CREATE SEQUENCE s; CREATE TABLE canary_7c1e (canary_column INTEGER);"
@@ -33,32 +26,15 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-    (void)state;
     session_close(session);
-    engine_close(parser);
-    return 0;
-}
-
-static enum err_code check(struct str sql, struct arena *a, struct guard_statement **ret,
-                           struct err *err) {
-    *err = ERR_NONE;
-    return guard_check(parser, sql, a, ret, err);
-}
-
-static struct guard_statement *good(const char *sql, struct arena *a) {
-    struct guard_statement *g = NULL;
-    struct err err = ERR_NONE;
-    if (check(str_from(sql), a, &g, &err) != ERR_OK) {
-        fail_msg("%s: %s", sql, err.msg);
-    }
-    return g;
+    return close_parser(state);
 }
 
 static void assert_refused(const char *sql) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
-    const enum err_code code = check(str_from(sql), &a, &g, &err);
+    const enum err_code code = check_statement(str_from(sql), &a, &g, &err);
     if (code != ERR_REFUSED && code != ERR_SQL) {
         fail_msg("%s: %s %s", sql, err_text(code), err.msg);
     }
@@ -81,7 +57,7 @@ static struct str value_of(const char *sql, struct arena *a) {
     return ret;
 }
 
-// ---- Section 1.5 of what was found: nine traps
+// ---- Nine traps
 
 // 1. Nothing of a statement is evaluated while it is looked at.
 static void looking_at_a_statement_changes_nothing(void **state) {
@@ -104,7 +80,8 @@ static void looking_at_a_statement_changes_nothing(void **state) {
         assert_refused(texts[i]);
     }
     assert_int_not_equal(
-        check(STR("PRAGMA nosuch(error(current_setting('memory_limit')::varchar))"), &a, &g, &err),
+        check_statement(STR("PRAGMA nosuch(error(current_setting('memory_limit')::varchar))"), &a,
+                        &g, &err),
         ERR_OK);
     assert_null(strstr(err.msg, "MiB"));
     assert_true(str_is(value_of("SELECT nextval('s')", &a), "1"));
@@ -122,7 +99,7 @@ static void what_runs_is_the_canonical_text(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-        const struct str text = guard_bind(good(texts[i], &a), NULL, &a);
+        const struct str text = guard_bind(good_statement(texts[i], &a), NULL, &a);
         assert_true(str_find(text, STR("canary")) < 0 && str_find(text, STR("--")) < 0);
         assert_true(str_starts(text, STR("SELECT ")));
         assert_true(str_find(text, STR("\xC2\xA0")) < 0 && str_find(text, STR(";")) < 0);
@@ -146,7 +123,7 @@ static void a_cte_is_known_only_where_it_is_in_scope(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-        const struct guard_statement *g = good(texts[i], &a);
+        const struct guard_statement *g = good_statement(texts[i], &a);
         if (g->table_count != 1 || !str_is(g->tables[0].name, "acl")) {
             fail_msg("%s: %zu tables", texts[i], g->table_count);
         }
@@ -209,9 +186,9 @@ static void columns_that_are_functions_are_refused(void **state) {
         }
     }
     assert_true(str_is(value_of("SELECT user", &a), "duckdb"));
-    (void)good("SELECT t.current_user FROM t", &a);
-    (void)good("SELECT now(), current_date, current_timestamp", &a);
-    assert_true(good("SELECT current_time", &a)->varies);
+    (void)good_statement("SELECT t.current_user FROM t", &a);
+    (void)good_statement("SELECT now(), current_date, current_timestamp", &a);
+    assert_true(good_statement("SELECT current_time", &a)->varies);
 }
 
 // 6. The aggregate that a function takes by its name is one of the list, and a constant.
@@ -234,7 +211,7 @@ static void aggregates_by_name_are_of_the_list(void **state) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     (void)state;
     assert_all_refused(texts, ARRAY_LEN(texts));
-    (void)good("SELECT list_aggregate([1, 2], 'sum'), [1].list_aggr('MAX')", &a);
+    (void)good_statement("SELECT list_aggregate([1, 2], 'sum'), [1].list_aggr('MAX')", &a);
 }
 
 // 7. Types are the engine's own; there is no value from outside.
@@ -303,7 +280,7 @@ static void size_is_bounded(void **state) {
         struct guard_statement *g = NULL;
         struct err err = ERR_NONE;
         const enum err_code code =
-            check(times(large[i].head, large[i].part, large[i].count, &a), &a, &g, &err);
+            check_statement(times(large[i].head, large[i].part, large[i].count, &a), &a, &g, &err);
         if (code != ERR_TOO_LARGE && code != ERR_SQL && code != ERR_REFUSED) {
             fail_msg("%s%s...: %s", large[i].head, large[i].part, err_text(code));
         }
@@ -312,9 +289,10 @@ static void size_is_bounded(void **state) {
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
     struct guard_statement *g = NULL;
     struct err err = ERR_NONE;
-    assert_int_equal(check(STR("SELECT 1\0FROM raw.r"), &a, &g, &err), ERR_REFUSED);
+    assert_int_equal(check_statement(STR("SELECT 1\0FROM raw.r"), &a, &g, &err), ERR_REFUSED);
     // Numbers of the tree that signed ones cannot hold.
-    (void)good("SELECT 18446744073709551615, -170141183460469231731687303715884105728", &a);
+    (void)good_statement("SELECT 18446744073709551615, -170141183460469231731687303715884105728",
+                         &a);
 }
 
 // The parser of the engine would take minutes for these (and heeds no interrupt).
@@ -331,18 +309,19 @@ static void what_the_parser_is_slow_at_is_not_given_to_it(void **state) {
             struct err err = ERR_NONE;
             const struct str sql =
                 times(heads[h], parts[i], (GUARD_TEXT_MAX - 100) / strlen(parts[i]), &a);
-            assert_int_equal(check(sql, &a, &g, &err), ERR_TOO_LARGE);
+            assert_int_equal(check_statement(sql, &a, &g, &err), ERR_TOO_LARGE);
             assert_true(err.position > 0 || (h == 0 && err.position == 0));
         }
     }
     DEFER(arena_release) struct arena a = ARENA(SIZE_MAX);
-    (void)good("SELECT 1 /********************************************************/", &a);
-    (void)good(arena_printf(
-                   &a, STR_FMT "*/ SELECT '" STR_FMT "'",
-                   STR_ARG(times("/* a banner\n", "-- --------------------------- --\n", 1000, &a)),
-                   STR_ARG(times("", "-", 500, &a)))
-                   .ptr,
-               &a);
+    (void)good_statement("SELECT 1 /********************************************************/", &a);
+    (void)good_statement(
+        arena_printf(
+            &a, STR_FMT "*/ SELECT '" STR_FMT "'",
+            STR_ARG(times("/* a banner\n", "-- --------------------------- --\n", 1000, &a)),
+            STR_ARG(times("", "-", 500, &a)))
+            .ptr,
+        &a);
 }
 
 // 9. No message names what the client has not named, neither here nor when the bound text runs.
@@ -360,7 +339,7 @@ static void no_message_suggests_a_name(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct guard_statement *g = NULL;
-        const enum err_code code = check(str_from(texts[i]), &a, &g, &err);
+        const enum err_code code = check_statement(str_from(texts[i]), &a, &g, &err);
         assert_true(code == ERR_REFUSED || code == ERR_OK); // f(canary_vie) is a column
         assert_null(strstr(err.msg, "Did you mean"));
         assert_null(strstr(err.msg, "canary_7c1e "));
@@ -371,14 +350,15 @@ static void no_message_suggests_a_name(void **state) {
         struct rows *r = NULL;
         err = ERR_NONE;
         assert_int_equal(
-            session_query(session, guard_bind(good(bound[i], &a), &scan, &a), &r, &err), ERR_SQL);
+            session_query(session, guard_bind(good_statement(bound[i], &a), &scan, &a), &r, &err),
+            ERR_SQL);
         assert_null(strstr(err.msg, "canary_7c1e"));
         assert_null(strstr(err.msg, "canary_column"));
         assert_null(strstr(err.msg, "canary_view"));
     }
 }
 
-// ---- Section 1.3: what has to be stopped here
+// ---- What only the guard stops
 
 static void files_are_out_of_reach(void **state) {
     static const char *const texts[] = {
@@ -496,30 +476,18 @@ static void columns_of_the_reader_are_not_there(void **state) {
         struct rows *r = NULL;
         struct err err = ERR_NONE;
         const struct str sql = arena_printf(&a, "SELECT t.%s FROM t", names[i]);
-        assert_int_equal(session_query(session, guard_bind(good(sql.ptr, &a), &scan, &a), &r, &err),
-                         ERR_SQL);
+        assert_int_equal(
+            session_query(session, guard_bind(good_statement(sql.ptr, &a), &scan, &a), &r, &err),
+            ERR_SQL);
     }
 }
 
 // ---- The list of functions
 
-static struct str read_file(const char *name, struct arena *a) {
-    const char *here = __FILE__;
-    const char *slash = strrchr(here, '/');
-    const struct str folder = {here, slash ? (size_t)(slash - here) + 1 : 0};
-    FILE *file = fopen(arena_cstr(a, arena_printf(a, STR_FMT "%s", STR_ARG(folder), name)), "rb");
-    assert_non_null(file);
-    const size_t cap = 1 << 20;
-    char *text = arena_alloc(a, cap);
-    const size_t len = fread(text, 1, cap, file);
-    assert_int_equal(fclose(file), 0);
-    return (struct str){text, len};
-}
-
 // The words of guard_functions_refused.txt with a blank on both sides.
 static struct str refused_words(struct arena *a) {
     DEFER(buf_release) struct buf out = BUF(1 << 20);
-    struct str rest = read_file("guard_functions_refused.txt", a);
+    struct str rest = read_beside("guard_functions_refused.txt", a);
     struct str line = STR_NONE;
     buf_add_char(&out, ' ');
     while (str_cut(&rest, '\n', &line)) {
@@ -559,7 +527,7 @@ static void assert_reviewed(struct str words, struct str type, struct str name) 
     const struct str ident = sql_ident(name, &a);
     const struct str sql =
         arena_printf(&a, "%s " STR_FMT "(1)", is_call ? "SELECT" : "FROM", STR_ARG(ident));
-    if (!listed && check(sql, &a, &g, &err) != ERR_REFUSED) {
+    if (!listed && check_statement(sql, &a, &g, &err) != ERR_REFUSED) {
         fail_msg(STR_FMT " is not refused", STR_ARG(sql));
     }
 }
@@ -623,7 +591,8 @@ static void macros_of_the_list_stand_for_what_is_allowed(void **state) {
             continue;
         }
         count++;
-        if (check(arena_printf(&a, "SELECT " STR_FMT, STR_ARG(line)), &a, &g, &err) != ERR_OK) {
+        if (check_statement(arena_printf(&a, "SELECT " STR_FMT, STR_ARG(line)), &a, &g, &err) !=
+            ERR_OK) {
             fail_msg(STR_FMT ": " STR_FMT ": %s", STR_ARG(name), STR_ARG(line), err.msg);
         }
     }

@@ -1,27 +1,8 @@
 // Tests of writing: what is written gives the same tree; what is not known is left to the engine.
 #include "guard/guard_int.h"
+#include "guard/parser_test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct engine *parser;
-
-static int setup(void **state) {
-    struct err err = ERR_NONE;
-    const struct engine_options o = {.threads = 1, .memory_bytes = 256 << 20, .no_files = true};
-    (void)state;
-    assert_int_equal(engine_open(&o, &parser, &err), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    engine_close(parser);
-    return 0;
-}
 
 static struct ast *parse(struct str sql, struct arena *a) {
     struct err err = ERR_NONE;
@@ -173,5 +154,5 @@ int main(void) {
         cmocka_unit_test(names_and_texts_end_where_they_end),
         cmocka_unit_test(placeholders_stand_without_quotes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_parser, close_parser);
 }

@@ -4,9 +4,11 @@
 // prints its message, unless it is empty because the command has said it itself.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/args.h"
 
@@ -62,6 +64,10 @@ struct str cli_dataset_name(struct str path, struct arena *a);
 // takes it.
 MUST_CHECK enum err_code cli_time(const struct args *a, const char *option, struct str *ret,
                                   struct err *err);
+// Asks the question on a terminal, unless --yes is given; a script has said what it wants.
+bool cli_confirmed(const struct args *a, const char *question);
+// What --json asks for: a tree as one line.
+void cli_add_json(const struct args *a, const json_t *j, struct buf *out);
 // Tells on standard error how many rows the suppression list kept out, if any.
 void cli_say_suppressed(int64_t rows);
 // The line of a statement with a caret under the byte at position, for standard error.

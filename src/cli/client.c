@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,13 +47,18 @@ static void on_interrupt(int number) {
     interrupted = 1;
 }
 
-void client_start(void) {
+static void start_once(void) {
     // Reads and waits end at the signal; a second one ends the program.
     struct sigaction act = {.sa_flags = (int)SA_RESETHAND};
     act.sa_handler = on_interrupt;
     sigemptyset(&act.sa_mask);
     CHECK(sigaction(SIGINT, &act, NULL) == 0);
     CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+}
+
+void client_start(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, start_once);
 }
 
 bool client_interrupted(void) {
@@ -74,6 +80,22 @@ void client_parameter(struct buf *path, const char *name, struct str value) {
     const bool first = str_find_char(buf_str(path), '?') < 0;
     buf_printf(path, "%c%s=", first ? '?' : '&', name);
     client_escape(path, value);
+}
+
+void client_option(struct buf *path, const struct args *a, const char *name) {
+    if (args_value(a, name) != NULL) {
+        client_parameter(path, name, str_from(args_value(a, name)));
+    }
+}
+
+void client_path(struct buf *path, const char *before, const char *name, const char *behind) {
+    buf_add_cstr(path, before);
+    client_escape(path, str_from(name));
+    buf_add_cstr(path, behind);
+}
+
+void client_dataset_path(struct buf *path, const char *name, const char *behind) {
+    client_path(path, "/catalog/datasets/by-name/", name, behind);
 }
 
 // Reads a token file; *ret stays empty when there is no such file.
@@ -185,6 +207,7 @@ enum err_code client_open(const struct args *a, struct client **ret, struct err 
     DEFER(buf_release) struct buf token = BUF(TOKEN_BYTES_MAX);
     const char *env = getenv("TARN_URL");
     const char *wanted = args_value(a, "url");
+    client_start();
     if (!wanted) {
         wanted = env && *env ? env : default_url;
     }
@@ -201,6 +224,7 @@ enum err_code client_open(const struct args *a, struct client **ret, struct err 
 enum err_code client_open_probe(const char *url, int64_t timeout_ms, struct client **ret,
                                 struct err *err) {
     DEFER(buf_release) struct buf checked = BUF(4096);
+    client_start();
     TRY(url_check(url, &checked, err));
     struct client *c = client_new(buf_str(&checked), STR_NONE, NULL);
     c->timeout_ms = timeout_ms;
@@ -505,4 +529,11 @@ enum err_code client_json(struct client *c, const char *method, struct str path,
         return ERR_OK;
     }
     return json_parse_stored(buf_str(&answer.body), "the server's answer", ret, err);
+}
+
+enum err_code client_ask(const struct args *a, const char *method, struct str path,
+                         const struct buf *body, json_t **ret, struct err *err) {
+    DEFER(client_closep) struct client *c = NULL;
+    TRY(client_open(a, &c, err));
+    return client_json(c, method, path, body, ret, err);
 }

@@ -45,7 +45,8 @@ struct client_answer {
 #define CLIENT_ANSWER_BYTES_MAX (1ULL << 30)
 #define CLIENT_ANSWER ((struct client_answer){.body = BUF(CLIENT_ANSWER_BYTES_MAX)})
 
-// Once per process, before the first client: Ctrl-C cancels from here on.
+// Ctrl-C cancels from here on. client_open does it as well; call it before what is to be cancelled
+// earlier.
 void client_start(void);
 bool client_interrupted(void);
 
@@ -65,7 +66,15 @@ MUST_CHECK enum err_code client_send(struct client *c, const struct client_reque
 // body may be NULL.
 MUST_CHECK enum err_code client_json(struct client *c, const char *method, struct str path,
                                      const struct buf *body, json_t **ret, struct err *err);
+// The same for commands that ask once: opens a client and closes it.
+MUST_CHECK enum err_code client_ask(const struct args *a, const char *method, struct str path,
+                                    const struct buf *body, json_t **ret, struct err *err);
 
 // Adds a text percent-encoded, or one more parameter of a query ("?name=value", then "&...").
 void client_escape(struct buf *path, struct str text);
 void client_parameter(struct buf *path, const char *name, struct str value);
+// The option of that name as such a parameter, if it was given.
+void client_option(struct buf *path, const struct args *a, const char *name);
+// The path of a thing: the name between the texts, percent-encoded.
+void client_path(struct buf *path, const char *before, const char *name, const char *behind);
+void client_dataset_path(struct buf *path, const char *name, const char *behind);

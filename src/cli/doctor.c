@@ -394,7 +394,6 @@ static bool tarn_answers(struct doctor *d, struct str listen, struct str *ret_ve
     const struct str url = arena_printf(d->arena, "%s://%s" STR_FMT,
                                         d->config.http_tls_cert.len > 0 ? "https" : "http",
                                         any ? "127.0.0.1" : "", STR_ARG(listen));
-    client_start();
     if (client_open_probe(arena_cstr(d->arena, url), PROBE_TIMEOUT_MS, &c, &err) != ERR_OK ||
         client_json(c, "GET", STR("/version"), NULL, &answer, &err) != ERR_OK) {
         return false;

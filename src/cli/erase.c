@@ -9,6 +9,7 @@
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/folder.h"
 #include "cli/grid.h"
 #include "cli/keys.h"
 #include "cli/list.h"
@@ -53,13 +54,9 @@ static enum err_code make_body(const struct args *a, struct buf *body, struct er
 }
 
 static bool confirmed(const struct args *a) {
-    char line[16] = "";
-    if (args_flag(a, "yes") || args_flag(a, "dry-run") || !isatty(STDIN_FILENO) ||
-        !isatty(STDERR_FILENO)) {
-        return true;
-    }
-    fprintf(stderr, "Erase for good from \"%s\"? It cannot be undone. [y/N] ", a->words[0]);
-    return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+    const struct str question =
+        arena_printf(a->arena, "Erase for good from \"%s\"? It cannot be undone.", a->words[0]);
+    return args_flag(a, "dry-run") || cli_confirmed(a, question.ptr);
 }
 
 static int64_t number_of(const json_t *j, const char *key) {
@@ -148,8 +145,7 @@ static enum err_code show_answer(const struct args *a, const json_t *j, struct e
         TRY(save(args_value(a, "receipt"), json_text(j, a->arena), err));
     }
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(j, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, j, &out);
     } else if (is_receipt) {
         show_receipt(a, j, &out);
     } else {
@@ -166,20 +162,12 @@ static enum err_code show_answer(const struct args *a, const json_t *j, struct e
 
 static enum err_code verify_offline(const struct args *a, struct str receipt, json_t **ret,
                                     struct err *err) {
-    const char *env = getenv("TARN_DATA");
-    const char *data = args_value(a, "data");
-    data = data != NULL ? data : env != NULL && *env != '\0' ? env : "./tarn-data";
-    const char *primary = arena_printf(a->arena, "%s/primary", data).ptr;
-    DEFER(freep) char *real = realpath(primary, NULL);
     DEFER(store_closep) struct store *store = NULL;
     struct catalog *catalog = NULL;
     struct erase_verdict verdict;
-    if (real == NULL) {
-        return err_set(err, ERR_NOT_FOUND, "%s is no data folder of tarn: there is no %s", data,
-                       primary);
-    }
-    TRY(store_folder_open(primary, &store, err));
-    TRY(catalog_open_to_look(store, arena_printf(a->arena, "file://%s", real), &catalog, err));
+    struct str uri;
+    TRY(folder_open(a, &store, &uri, err));
+    TRY(catalog_open_to_look(store, uri, &catalog, err));
     const enum err_code code = erase_receipt_verify(catalog, receipt, a->arena, &verdict, err);
     catalog_close(catalog);
     TRY(code);
@@ -190,22 +178,18 @@ static enum err_code verify_offline(const struct args *a, struct str receipt, js
 static enum err_code verify(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf receipt = BUF(OUT_BYTES_MAX);
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
-    DEFER(client_closep) struct client *c = NULL;
     DEFER(json_decrefp) json_t *verdict = NULL;
     bool ok = false;
     TRY(cli_read_file(args_value(a, "verify"), &receipt, err));
     if (args_flag(a, "offline")) {
         TRY(verify_offline(a, buf_str(&receipt), &verdict, err));
     } else {
-        client_start();
-        TRY(client_open(a, &c, err));
-        TRY(client_json(c, "POST", STR("/erasures/verify"), &receipt, &verdict, err));
+        TRY(client_ask(a, "POST", STR("/erasures/verify"), &receipt, &verdict, err));
     }
     (void)json_get_bool(verdict, "ok", &ok);
     const json_t *checks = json_object_get(verdict, "checks");
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(verdict, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, verdict, &out);
     }
     for (size_t i = 0; !args_flag(a, "json") && i < json_array_size(checks); i++) {
         const json_t *check = json_array_get(checks, i);
@@ -222,7 +206,6 @@ enum err_code cli_erase(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
     if (args_value(a, "verify") != NULL) {
         return verify(a, err);
     }
@@ -233,12 +216,8 @@ enum err_code cli_erase(const struct args *a, struct err *err) {
     if (!confirmed(a)) {
         return err_set(err, ERR_CANCELLED, "nothing was erased");
     }
-    client_start();
-    TRY(client_open(a, &c, err));
-    buf_add_cstr(&path, "/catalog/datasets/by-name/");
-    client_escape(&path, str_from(a->words[0]));
-    buf_add_cstr(&path, "/erase");
-    TRY(client_json(c, "POST", buf_str(&path), &body, &answer, err));
+    client_dataset_path(&path, a->words[0], "/erase");
+    TRY(client_ask(a, "POST", buf_str(&path), &body, &answer, err));
     return show_answer(a, answer, err);
 }
 
@@ -267,13 +246,10 @@ enum err_code cli_erasures_receipt(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(client_closep) struct client *c = NULL;
     struct client_answer answer = CLIENT_ANSWER;
-    buf_add_cstr(&path, "/erasures/");
-    client_escape(&path, str_from(a->words[0]));
-    buf_add_cstr(&path, "/receipt");
+    client_path(&path, "/erasures/", a->words[0], "/receipt");
     const struct client_request r = {.method = "GET",
                                      .path = buf_str(&path),
                                      .accept = args_flag(a, "html") ? "text/html" : NULL};
-    client_start();
     TRY(client_open(a, &c, err));
     enum err_code code = client_send(c, &r, &answer, err);
     code = code == ERR_OK ? grid_write(&answer.body, err) : code;
@@ -284,13 +260,8 @@ enum err_code cli_erasures_receipt(const struct args *a, struct err *err) {
 enum err_code cli_erasures_resume(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    buf_add_cstr(&path, "/erasures/");
-    client_escape(&path, str_from(a->words[0]));
-    buf_add_cstr(&path, "/resume");
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, "POST", buf_str(&path), NULL, &answer, err));
+    client_path(&path, "/erasures/", a->words[0], "/resume");
+    TRY(client_ask(a, "POST", buf_str(&path), NULL, &answer, err));
     return show_answer(a, answer, err);
 }
 
@@ -308,15 +279,9 @@ enum err_code cli_suppressions_ls(const struct args *a, struct err *err) {
 enum err_code cli_suppressions_rm(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    buf_add_cstr(&path, "/catalog/suppressions/");
-    client_escape(&path, str_from(a->words[0]));
-    if (args_value(a, "reason") != NULL) {
-        client_parameter(&path, "reason", str_from(args_value(a, "reason")));
-    }
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
+    client_path(&path, "/catalog/suppressions/", a->words[0], "");
+    client_option(&path, a, "reason");
+    TRY(client_ask(a, "DELETE", buf_str(&path), NULL, &answer, err));
     fprintf(stderr, "rows of the keys that were erased from \"%s\" are let in again\n",
             a->words[0]);
     return ERR_OK;

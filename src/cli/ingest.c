@@ -214,8 +214,7 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
     TRY(json_need_str(answer, "dataset", &dataset, err));
     (void)json_get_bool(answer, "unchanged", &unchanged);
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(answer, arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, answer, &out);
         return grid_write(&out, err);
     }
     if (unchanged) {
@@ -303,7 +302,6 @@ enum err_code cli_ingest(const struct args *a, struct err *err) {
     const char *mode = args_value(a, "mode");
     mode = mode ? mode : "create";
     TRY(name_all(a, names, err));
-    client_start();
     DEFER(client_closep) struct client *c = NULL;
     TRY(client_open(a, &c, err));
     enum err_code first = ERR_OK;

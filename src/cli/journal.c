@@ -1,18 +1,42 @@
-// journal verify: is the catalog log as it was written? Asked of the server, or of a data folder.
+// journal: what was done, by whom; and is the catalog log as it was written? That is asked of the
+// server, or of a data folder.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/folder.h"
 #include "cli/grid.h"
+#include "cli/list.h"
 #include "log/txlog.h"
 #include "store/store.h"
 
-enum { OUT_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 4096 };
+enum { JOURNAL_ROWS = 100, OUT_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 1 << 16 };
+
+enum err_code cli_journal_show(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"seq", "seq", cell_id, true},         {"time", "time", cell_time, false},
+        {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
+        {"target", "target", cell_str, false}, {"outcome", "outcome", cell_str, false},
+        {"reason", "reason", cell_str, false}, {"sql", "sql", cell_str_if_any, false},
+    };
+    static const char *const filters[] = {"actor", "action", "target", "outcome",
+                                          "from",  "to",     "seq",    "subject"};
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    int64_t limit = 0;
+    TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
+    buf_add_cstr(&path, "/journal");
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        client_option(&path, a, filters[i]);
+    }
+    const struct listing journal = {path.ptr, "entries", columns, ARRAY_LEN(columns), false};
+    return list_show(a, &journal, limit, err);
+}
+
+// ---- verify
 
 // What a verification came to.
 struct verdict {
@@ -23,14 +47,7 @@ struct verdict {
 static enum err_code verify_folder(const struct args *a, const struct txlog_mark *kept,
                                    struct verdict *ret, struct err *err) {
     DEFER(store_closep) struct store *store = NULL;
-    struct stat st;
-    const char *data = args_value(a, "data");
-    const char *primary = arena_cstr(a->arena, arena_printf(a->arena, "%s/primary", data));
-    if (stat(primary, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return err_set(err, ERR_NOT_FOUND, "%s is no data folder of tarn: there is no %s", data,
-                       primary);
-    }
-    TRY(store_folder_open(primary, &store, err));
+    TRY(folder_open(a, &store, NULL, err));
     (void)txlog_verify(store, kept, a->arena, &ret->report, &ret->damage);
     return ERR_OK;
 }
@@ -48,15 +65,9 @@ static struct str text(const json_t *j, const char *key, struct arena *a) {
 static enum err_code verify_server(const struct args *a, struct verdict *ret, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(PATH_BYTES_MAX);
     DEFER(json_decrefp) json_t *j = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    const char *head = args_value(a, "head");
-    client_start();
-    TRY(client_open(a, &c, err));
     buf_add_cstr(&path, "/journal/verify");
-    if (head != NULL) {
-        client_parameter(&path, "head", str_from(head));
-    }
-    TRY(client_json(c, "GET", buf_str(&path), NULL, &j, err));
+    client_option(&path, a, "head");
+    TRY(client_ask(a, "GET", buf_str(&path), NULL, &j, err));
     ret->report = (struct txlog_report){.first_seq = number(j, "first_seq"),
                                         .last_seq = number(j, "last_seq"),
                                         .records = number(j, "records"),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/cli.h"
 #include "cli/client.h"
 
 enum { PAGE_ROWS = 500, OUT_BYTES_MAX = 256 << 20 };
@@ -87,6 +88,11 @@ void list_rows(struct grid *t, const struct list_column *columns, size_t count,
     }
 }
 
+void cli_add_json(const struct args *a, const json_t *j, struct buf *out) {
+    buf_add_str(out, json_text(j, a->arena));
+    buf_add_char(out, '\n');
+}
+
 // Asks page by page until `limit` rows are there; the trees stay in `pages`, whose texts are shown.
 static enum err_code list_all(struct client *c, const struct listing *l, int64_t limit,
                               json_t *pages, struct err *err) {
@@ -156,8 +162,7 @@ enum err_code list_show(const struct args *a, const struct listing *l, int64_t l
     for (size_t i = 0; i < json_array_size(pages); i++) {
         const json_t *rows = json_object_get(json_array_get(pages, i), l->member);
         for (size_t j = 0; args_flag(a, "json") && j < json_array_size(rows); j++) {
-            buf_add_str(&out, json_text(json_array_get(rows, j), a->arena));
-            buf_add_char(&out, '\n');
+            cli_add_json(a, json_array_get(rows, j), &out);
         }
         list_rows(&t, columns, count, rows);
     }

@@ -113,16 +113,12 @@ enum err_code cli_view_preview(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
     const json_t *side;
     size_t i;
     TRY(write_request(a, &body, err));
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, "POST", STR("/query/preview"), &body, &answer, err));
+    TRY(client_ask(a, "POST", STR("/query/preview"), &body, &answer, err));
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(answer, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, answer, &out);
         return grid_write(&out, err);
     }
     json_array_foreach(json_object_get(answer, "as"), i, side) {

@@ -472,7 +472,6 @@ enum err_code cli_bench(const struct args *a, struct err *err) {
     query_body(str_from(a->word_count > 0 ? a->words[0] : "SELECT 1"), 0, false, NULL, &body);
     b.body = buf_str(&body);
     b.latency_us = arena_array(a->arena, (size_t)b.requests, sizeof(*b.latency_us));
-    client_start();
     TRY(client_open(a, &probe, err));
     TRY(bench_request(probe, b.body, err));
     const int64_t start_us = clock_mono_us();

@@ -11,8 +11,7 @@
 enum { OUT_BYTES_MAX = 16 << 20, BODY_BYTES_MAX = 4 << 20, TEXT_BYTES_MAX = 1 << 20 };
 
 static void role_path(const char *name, struct buf *path) {
-    buf_add_cstr(path, "/auth/roles/");
-    client_escape(path, str_from(name));
+    client_path(path, "/auth/roles/", name, "");
 }
 
 // "dataset:films=read_raw,write", as --grant takes it.
@@ -71,16 +70,12 @@ enum err_code cli_role_show(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *role = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    client_start();
-    TRY(client_open(a, &c, err));
     role_path(a->words[0], &path);
-    TRY(client_json(c, "GET", buf_str(&path), NULL, &role, err));
+    TRY(client_ask(a, "GET", buf_str(&path), NULL, &role, err));
     const json_t *grants = json_object_get(role, "grants");
     const json_t *limits = json_object_get(role, "limits");
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(role, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, role, &out);
         return grid_write(&out, err);
     }
     for (size_t i = 0; i < json_array_size(grants); i++) {
@@ -157,37 +152,27 @@ static enum err_code write_role(const struct args *a, struct buf *body, struct e
     return ERR_OK;
 }
 
-static void add_reason(const struct args *a, struct buf *path) {
-    if (args_value(a, "reason") != NULL) {
-        client_parameter(path, "reason", str_from(args_value(a, "reason")));
-    }
-}
-
 enum err_code cli_role_set(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
     TRY(write_role(a, &body, err));
-    client_start();
-    TRY(client_open(a, &c, err));
     role_path(a->words[0], &path);
-    add_reason(a, &path);
-    TRY(client_json(c, "PUT", buf_str(&path), &body, &answer, err));
+    client_option(&path, a, "reason");
+    TRY(client_ask(a, "PUT", buf_str(&path), &body, &answer, err));
     fprintf(stderr, "role %s is set\n", a->words[0]);
     return ERR_OK;
 }
 
 enum err_code cli_role_rm(const struct args *a, struct err *err) {
     DEFER(client_closep) struct client *c = NULL;
-    client_start();
     TRY(client_open(a, &c, err));
     for (size_t i = 0; i < a->word_count; i++) {
         DEFER(buf_release) struct buf path = BUF(1 << 16);
         DEFER(json_decrefp) json_t *answer = NULL;
         int64_t tokens = 0;
         role_path(a->words[i], &path);
-        add_reason(a, &path);
+        client_option(&path, a, "reason");
         TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
         (void)json_get_i64(answer, "tokens", &tokens);
         fprintf(stderr, "role %s is removed; %" PRId64 " token%s it\n", a->words[i], tokens,

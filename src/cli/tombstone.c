@@ -75,12 +75,6 @@ static enum err_code make_body(const struct args *a, struct buf *body, struct er
     return body->overflow ? err_set(err, ERR_TOO_LARGE, "too many keys for one request") : ERR_OK;
 }
 
-static void dataset_path(const struct args *a, const char *below, struct buf *path) {
-    buf_add_cstr(path, "/catalog/datasets/by-name/");
-    client_escape(path, str_from(a->words[0]));
-    buf_add_cstr(path, below);
-}
-
 // What was done, then each value that could not be.
 static void show_done(const struct args *a, const json_t *j, struct buf *out) {
     static const struct {
@@ -135,15 +129,12 @@ static enum err_code change(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
     TRY(make_body(a, &body, err));
-    dataset_path(a, args_flag(a, "undo") ? "/tombstone/undo" : "/tombstone", &path);
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, "POST", buf_str(&path), &body, &answer, err));
+    client_dataset_path(&path, a->words[0],
+                        args_flag(a, "undo") ? "/tombstone/undo" : "/tombstone");
+    TRY(client_ask(a, "POST", buf_str(&path), &body, &answer, err));
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(answer, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, answer, &out);
     } else {
         show_done(a, answer, &out);
     }
@@ -163,7 +154,7 @@ static enum err_code show_list(const struct args *a, struct err *err) {
         {"overdue", "overdue", cell_yes, false},
     };
     DEFER(buf_release) struct buf path = BUF(1 << 16);
-    dataset_path(a, "/tombstone", &path);
+    client_dataset_path(&path, a->words[0], "/tombstone");
     if (args_flag(a, "overdue")) {
         client_parameter(&path, "overdue", STR("true"));
     }

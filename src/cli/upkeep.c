@@ -1,17 +1,14 @@
-// compact, snapshots, jobs and fsck: what keeps datasets quick, and what checks a data folder.
+// compact and snapshots: what keeps datasets quick.
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/scratch.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/grid.h"
-#include "store/store.h"
-#include "upkeep/upkeep.h"
+#include "cli/list.h"
 
-enum { OUT_BYTES_MAX = 64 << 20, BODY_BYTES_MAX = 1 << 20 };
+enum { SNAPSHOT_ROWS = 100, OUT_BYTES_MAX = 64 << 20, BODY_BYTES_MAX = 1 << 20 };
 
 // "5d", "12h", "30m" or "90s" as milliseconds.
 static enum err_code duration(const struct args *a, const char *option, int64_t *ret,
@@ -51,11 +48,6 @@ static void show_facts(const struct args *a, const json_t *j, const struct fact 
     }
 }
 
-static void show_json(const struct args *a, const json_t *j, struct buf *out) {
-    buf_add_str(out, json_text(j, a->arena));
-    buf_add_char(out, '\n');
-}
-
 // Sends what a command asks for and shows the answer.
 struct request {
     struct str path;
@@ -67,13 +59,10 @@ struct request {
 static enum err_code ask(const struct args *a, const struct request *r, struct err *err) {
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, "POST", r->path, r->body, &answer, err));
+    TRY(client_ask(a, "POST", r->path, r->body, &answer, err));
     const json_t *list = json_object_get(answer, "datasets");
     if (args_flag(a, "json")) {
-        show_json(a, answer, &out);
+        cli_add_json(a, answer, &out);
     } else if (list == NULL) {
         show_facts(a, answer, r->facts, r->fact_count, &out);
     }
@@ -140,19 +129,37 @@ enum err_code cli_compact(const struct args *a, struct err *err) {
     }
     jsonw_end_object(&w);
     buf_add_cstr(&path, "/query/compact");
-    if (args_value(a, "reason") != NULL) {
-        client_parameter(&path, "reason", str_from(args_value(a, "reason")));
-    }
+    client_option(&path, a, "reason");
     return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
 }
 
 static void dataset_path(const struct args *a, const char *below, struct buf *path) {
-    buf_add_cstr(path, "/catalog/datasets/by-name/");
-    client_escape(path, str_from(a->words[0]));
-    buf_add_cstr(path, below);
-    if (args_value(a, "reason") != NULL) {
-        client_parameter(path, "reason", str_from(args_value(a, "reason")));
-    }
+    client_dataset_path(path, a->words[0], below);
+    client_option(path, a, "reason");
+}
+
+static void cell_current(struct grid *t, const json_t *j, const char *key) {
+    bool current = false;
+    (void)json_get_bool(j, key, &current);
+    grid_cell(t, current ? STR("current") : STR_NONE);
+}
+
+enum err_code cli_snapshots_ls(const struct args *a, struct err *err) {
+    static const struct list_column columns[] = {
+        {"sequence", "sequence_number", cell_id, true},
+        {"snapshot", "id", cell_id, true},
+        {"time", "timestamp", cell_time, false},
+        {"operation", "operation", cell_str, false},
+        {"rows", "rows", cell_number, true},
+        {"files", "files", cell_number, true},
+        {"", "current", cell_current, false},
+    };
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
+    int64_t limit = 0;
+    client_dataset_path(&path, a->words[0], "/snapshots");
+    const struct listing snapshots = {path.ptr, "snapshots", columns, ARRAY_LEN(columns), false};
+    TRY(args_number(a, "limit", SNAPSHOT_ROWS, INT64_MAX, &limit, err));
+    return list_show(a, &snapshots, limit, err);
 }
 
 enum err_code cli_snapshots_rollback(const struct args *a, struct err *err) {
@@ -221,113 +228,4 @@ enum err_code cli_snapshots_orphans(const struct args *a, struct err *err) {
     jsonw_end_object(&w);
     dataset_path(a, "/orphans", &path);
     return ask(a, &(struct request){buf_str(&path), &body, facts, ARRAY_LEN(facts)}, err);
-}
-
-static enum err_code job_do(const struct args *a, const char *method, struct err *err) {
-    DEFER(buf_release) struct buf path = BUF(BODY_BYTES_MAX);
-    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
-    DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    buf_add_cstr(&path, "/jobs/");
-    client_escape(&path, str_from(a->words[0]));
-    client_start();
-    TRY(client_open(a, &c, err));
-    TRY(client_json(c, method, buf_str(&path), NULL, &answer, err));
-    show_json(a, answer, &out);
-    return grid_write(&out, err);
-}
-
-enum err_code cli_jobs_show(const struct args *a, struct err *err) {
-    return job_do(a, "GET", err);
-}
-
-enum err_code cli_jobs_stop(const struct args *a, struct err *err) {
-    return job_do(a, "DELETE", err);
-}
-
-// fsck
-
-static json_t *finding_json(const struct upkeep_finding *f) {
-    json_t *j = json_object();
-    json_object_set_new(j, "damage", json_boolean(f->damage));
-    json_object_set_new(j, "dataset", json_new_str(f->dataset));
-    json_object_set_new(j, "object", json_new_str(f->object));
-    json_object_set_new(j, "what", json_new_str(f->what));
-    json_object_set_new(j, "mend", json_new_str(f->mend));
-    return j;
-}
-
-static void health_json(const struct args *a, const struct upkeep_health *h, struct buf *out) {
-    DEFER(json_decrefp) json_t *j = json_object();
-    json_t *list = json_array();
-    for (size_t i = 0; i < h->count; i++) {
-        json_array_append_new(list, finding_json(&h->findings[i]));
-    }
-    json_object_set_new(j, "records", json_integer((json_int_t)h->records));
-    json_object_set_new(j, "datasets", json_integer(h->datasets));
-    json_object_set_new(j, "snapshots", json_integer(h->snapshots));
-    json_object_set_new(j, "manifests", json_integer(h->manifests));
-    json_object_set_new(j, "files", json_integer(h->files));
-    json_object_set_new(j, "rows", json_integer(h->rows));
-    json_object_set_new(j, "orphans", json_integer(h->orphans));
-    json_object_set_new(j, "damages", json_integer(h->damages));
-    json_object_set_new(j, "findings", list);
-    show_json(a, j, out);
-}
-
-static void health_text(const struct upkeep_health *h, struct buf *out) {
-    for (size_t i = 0; i < h->count; i++) {
-        const struct upkeep_finding *f = &h->findings[i];
-        buf_printf(out,
-                   "%s  " STR_FMT "%s" STR_FMT "\n        " STR_FMT "\n        mend: " STR_FMT "\n",
-                   f->damage ? "DAMAGE" : "note  ", STR_ARG(f->dataset),
-                   f->dataset.len > 0 && f->object.len > 0 ? "  " : "", STR_ARG(f->object),
-                   STR_ARG(f->what), STR_ARG(f->mend));
-    }
-    buf_printf(out,
-               "records       %" PRIu64 "\ndatasets      %" PRId64 "\nsnapshots     %" PRId64
-               "\nmanifests     %" PRId64 "\nfiles         %" PRId64 "\nrows          %" PRId64
-               "\norphans       %" PRId64 "\nverdict       %s\n",
-               h->records, h->datasets, h->snapshots, h->manifests, h->files, h->rows, h->orphans,
-               h->damages == 0 ? "good" : "DAMAGED");
-}
-
-static enum err_code look(const struct args *a, const char *data, struct upkeep_health *ret,
-                          struct err *err) {
-    const char *primary = arena_printf(a->arena, "%s/primary", data).ptr;
-    const char *temp = getenv("TMPDIR");
-    DEFER(freep) char *real = realpath(primary, NULL);
-    DEFER(store_closep) struct store *store = NULL;
-    DEFER(scratch_remove) struct scratch scratch = {.fd = -1};
-    if (real == NULL) {
-        return err_set(err, ERR_NOT_FOUND, "%s is no data folder of tarn: there is no %s", data,
-                       primary);
-    }
-    TRY(store_folder_open(primary, &store, err));
-    TRY(scratch_make(str_from(temp != NULL && *temp != '\0' ? temp : "/tmp"), STR("tarn-fsck-"),
-                     &scratch, err));
-    const struct upkeep_fsck options = {.store = store,
-                                        .uri = arena_printf(a->arena, "file://%s", real),
-                                        .scratch = str_from(scratch.path)};
-    return upkeep_fsck(&options, a->arena, ret, err);
-}
-
-enum err_code cli_fsck(const struct args *a, struct err *err) {
-    DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
-    struct upkeep_health health = {0};
-    const char *env = getenv("TARN_DATA");
-    const char *data = args_value(a, "data");
-    if (data == NULL) {
-        data = env != NULL && *env != '\0' ? env : "./tarn-data";
-    }
-    TRY(look(a, data, &health, err));
-    if (args_flag(a, "json")) {
-        health_json(a, &health, &out);
-    } else {
-        health_text(&health, &out);
-    }
-    TRY(grid_write(&out, err));
-    return health.damages == 0
-               ? ERR_OK
-               : err_set(err, ERR_CORRUPT, "%lld things are damaged", (long long)health.damages);
 }

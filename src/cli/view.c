@@ -11,14 +11,7 @@
 enum { OUT_BYTES_MAX = 16 << 20, BODY_BYTES_MAX = 4 << 20, TEXT_BYTES_MAX = 4 << 20 };
 
 static void view_path(const char *name, struct buf *path) {
-    buf_add_cstr(path, "/catalog/views/");
-    client_escape(path, str_from(name));
-}
-
-static void add_reason(const struct args *a, struct buf *path) {
-    if (args_value(a, "reason") != NULL) {
-        client_parameter(path, "reason", str_from(args_value(a, "reason")));
-    }
+    client_path(path, "/catalog/views/", name, "");
 }
 
 // ---- ls, show
@@ -109,17 +102,11 @@ enum err_code cli_view_show(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf out = BUF(OUT_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *view = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    client_start();
-    TRY(client_open(a, &c, err));
     view_path(a->words[0], &path);
-    if (args_value(a, "version") != NULL) {
-        client_parameter(&path, "version", str_from(args_value(a, "version")));
-    }
-    TRY(client_json(c, "GET", buf_str(&path), NULL, &view, err));
+    client_option(&path, a, "version");
+    TRY(client_ask(a, "GET", buf_str(&path), NULL, &view, err));
     if (args_flag(a, "json")) {
-        buf_add_str(&out, json_text(view, a->arena));
-        buf_add_char(&out, '\n');
+        cli_add_json(a, view, &out);
     } else {
         struct grid t = GRID(a->arena);
         add_view(view, &t);
@@ -219,14 +206,11 @@ enum err_code cli_view_put(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
     int64_t number = 0;
     TRY(write_view(a, &body, err));
-    client_start();
-    TRY(client_open(a, &c, err));
     buf_add_cstr(&path, "/catalog/views");
-    add_reason(a, &path);
-    if (client_json(c, "POST", buf_str(&path), &body, &answer, err) != ERR_OK) {
+    client_option(&path, a, "reason");
+    if (client_ask(a, "POST", buf_str(&path), &body, &answer, err) != ERR_OK) {
         return args_value(a, "filter") != NULL
                    ? cli_say_failure(str_from(args_value(a, "filter")), err)
                    : err->code;
@@ -240,13 +224,12 @@ enum err_code cli_view_put(const struct args *a, struct err *err) {
 
 enum err_code cli_view_rm(const struct args *a, struct err *err) {
     DEFER(client_closep) struct client *c = NULL;
-    client_start();
     TRY(client_open(a, &c, err));
     for (size_t i = 0; i < a->word_count; i++) {
         DEFER(buf_release) struct buf path = BUF(1 << 16);
         DEFER(json_decrefp) json_t *answer = NULL;
         view_path(a->words[i], &path);
-        add_reason(a, &path);
+        client_option(&path, a, "reason");
         TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
         fprintf(stderr, "view %s is removed\n", a->words[i]);
     }
@@ -256,12 +239,9 @@ enum err_code cli_view_rm(const struct args *a, struct err *err) {
 enum err_code cli_view_rotate_key(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
-    DEFER(client_closep) struct client *c = NULL;
-    client_start();
-    TRY(client_open(a, &c, err));
     buf_add_cstr(&path, "/catalog/mask-key/rotate");
-    add_reason(a, &path);
-    TRY(client_json(c, "POST", buf_str(&path), NULL, &answer, err));
+    client_option(&path, a, "reason");
+    TRY(client_ask(a, "POST", buf_str(&path), NULL, &answer, err));
     fprintf(stderr, "hashes have another key now\n");
     return ERR_OK;
 }

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,6 +11,8 @@ import time
 import pytest
 import requests
 
+import iceberg
+
 TARN = os.environ.get("TARN_BIN", "tarn")
 STOP_SECONDS = 60
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:")
@@ -17,6 +20,26 @@ SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|Undefine
 
 class Answer(AssertionError):
     """An answer that a test did not ask for."""
+
+
+def environment(server=None, **variables):
+    """Of a process of a test: nothing for tarn or of a proxy but where the server is, and these; None takes one away."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("TARN_") and not k.lower().endswith("_proxy")}
+    if server:
+        env.update(TARN_URL=server.url, TARN_TOKEN=server.token)
+    env.update(variables)
+    return {k: v for k, v in env.items() if v is not None}
+
+
+def command(*words, server=None, stdin=None, text=True, cwd=None, **variables):
+    """A command of tarn that has ended: never does it ask or hang."""
+    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    return subprocess.run([TARN, *words], env=environment(server, **variables), capture_output=True, text=text, timeout=120,
+                          cwd=cwd, **source)
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
 
 
 class Server:
@@ -32,10 +55,7 @@ class Server:
         self.session.trust_env = False
         command = [TARN, "serve", "--data", self.data, "--listen", listen, *map(str, flags)]
         self.command = command
-        environment = {k: v for k, v in os.environ.items()
-                       if not k.startswith("TARN_") and not k.lower().endswith("_proxy")}
-        environment.update(env or {})
-        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, env=environment(**(env or {})), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, errors="replace")
         self.ready = threading.Event()
@@ -84,8 +104,7 @@ class Server:
     # Requests
 
     def request(self, method, path, headers=None, **more):
-        h = {"Authorization": f"Bearer {self.token}"}
-        h.update(headers or {})
+        h = {**bearer(self.token), **(headers or {})}
         h = {k: v for k, v in h.items() if v is not None}
         more.setdefault("timeout", 120)
         return self.session.request(method, self.url + path, headers=h, **more)
@@ -128,6 +147,15 @@ class Server:
         if answer.status_code not in (200, 201):
             raise Answer(f"{answer.status_code} {answer.text}")
         return answer.json()
+
+    def let_in(self, role, grants, principal=None, **limits):
+        """The token of somebody who has the role, which grants {object: [right]} from here on."""
+        body = {"grants": [{"object": thing, "rights": rights} for thing, rights in grants.items()], "limits": limits}
+        answer = self.request("PUT", f"/auth/roles/{role}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+        answer = self.post("/auth/tokens", json={"principal": principal or role, "roles": [role]})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["token"]
 
     def metric(self, name):
         found = re.search(rf"^tarn_{name}(_total)? (\d+)", self.get("/metrics").text, re.MULTILINE)
@@ -237,3 +265,19 @@ def tarn_module(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("module") / "data")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def t(tarn_module):
+    """The same; a file that wants another one has a fixture of that name."""
+    return tarn_module
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """The other reader of Iceberg tables."""
+    if not os.environ.get("TARN_NODE_MODULES") or not shutil.which("node"):
+        pytest.skip("needs node and icebird")
+    one = iceberg.Reader()
+    yield one
+    one.close()

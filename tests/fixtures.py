@@ -4,41 +4,20 @@ import ctypes
 import functools
 import gzip
 import os
-import re
-import subprocess
 import tempfile
 
-import pytest
+from engine import Engine
 
 
 @functools.lru_cache(maxsize=None)
 def _engine():
-    """The library that the tested program is linked with."""
-    found = subprocess.run(["ldd", os.environ["TARN_BIN"]], capture_output=True, text=True, timeout=30).stdout
-    path = re.search(r"libduckdb\S* => (\S+)", found)
-    if not path:
-        pytest.skip("the program has no libduckdb of its own to make Parquet files with")
-    library = ctypes.CDLL(path[1])
-    library.duckdb_result_error.restype = ctypes.c_char_p
-    database, connection = ctypes.c_void_p(), ctypes.c_void_p()
-    assert library.duckdb_open(None, ctypes.byref(database)) == 0
-    assert library.duckdb_connect(database, ctypes.byref(connection)) == 0
-    return library, connection
+    return Engine()
 
 
 def parquet(sql, options=""):
     """The bytes of a Parquet file with the rows of a statement."""
-    library, connection = _engine()
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "made.parquet")
-        statement = f"COPY ({sql}) TO '{path}' (FORMAT parquet{options})"
-        result = (ctypes.c_char * 256)()
-        code = library.duckdb_query(connection, statement.encode(), ctypes.byref(result))
-        error = library.duckdb_result_error(ctypes.byref(result))
-        library.duckdb_destroy_result(ctypes.byref(result))
-        assert code == 0, error
-        with open(path, "rb") as f:
-            return f.read()
+        return _engine().parquet(sql, os.path.join(folder, "made.parquet"), options)
 
 
 def zstd(data):

@@ -17,9 +17,7 @@ def t(tmp_path):
     server.ingest("people", "id,name\n1,Ann\n2,Bob\n")
     view = {"name": "safe", "base_dataset": "people", "columns": ["id"]}
     assert server.post("/catalog/views", json=view).status_code == 201
-    body = {"grants": [{"object": "view:safe", "rights": ["read"]}], "limits": {"time_ms": 4000}}
-    assert server.request("PUT", "/auth/roles/agent", json=body).status_code == 201
-    server.agent = server.post("/auth/tokens", json={"principal": "agent", "roles": ["agent"]}).json()["token"]
+    server.agent = server.let_in("agent", {"view:safe": ["read"]}, time_ms=4000)
     yield server
     server.stop()
 

@@ -23,11 +23,6 @@ COLUMNS = {
 }
 
 
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
-
-
 def arrow(t, sql):
     answer = t.query(sql, accept=ARROW)
     assert answer.status_code == 200, answer.text

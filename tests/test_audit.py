@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import TARN, Server, wait_until
+from conftest import TARN, Server, bearer, wait_until
 
 
 def audits(server, count=1, **filters):
@@ -25,9 +25,7 @@ def audit_of(server, query_id):
 def t(tarn_module):
     tarn_module.ingest("seen", "id,name\n1,ann\n2,bob\n")
     tarn_module.ingest("hidden", "id\n1\n")
-    tarn_module.request("PUT", "/auth/roles/reader", json={"grants": [{"object": "dataset:seen", "rights": ["read_raw"]}]})
-    made = tarn_module.post("/auth/tokens", json={"principal": "ada", "roles": ["reader"]}).json()
-    tarn_module.reader = {"Authorization": f"Bearer {made['token']}"}
+    tarn_module.reader = bearer(tarn_module.let_in("reader", {"dataset:seen": ["read_raw"]}, principal="ada"))
     return tarn_module
 
 

@@ -4,14 +4,8 @@ import os
 import subprocess
 import threading
 
-import pytest
 
 from conftest import TARN, wait_until
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 def rows(n, first=0):

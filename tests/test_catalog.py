@@ -11,11 +11,6 @@ PATH = "/catalog/datasets/by-name/"
 
 
 @pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
-
-
-@pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A server with 25 datasets, d00 to d24."""
     server = Server(tmp_path_factory.mktemp("many") / "data")

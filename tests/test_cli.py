@@ -13,7 +13,7 @@ import time
 import pytest
 
 import arrow
-from conftest import TARN as PROGRAM, Server, wait_until
+from conftest import TARN as PROGRAM, Server, command, environment, wait_until
 
 TARN = os.path.abspath(PROGRAM)
 
@@ -29,16 +29,8 @@ def t(tmp_path_factory):
     server.stop()
 
 
-def environment(t, **more):
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    return {**kept, "TARN_URL": t.url, "TARN_TOKEN": t.token, **more}
-
-
-def run(t, *words, stdin=None, text=True, cwd=None, **more):
-    """A command that has ended: never does it ask or hang."""
-    env = {k: v for k, v in environment(t, **more).items() if v is not None}
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    return subprocess.run([TARN, *words], env=env, capture_output=True, text=text, timeout=120, cwd=cwd, **source)
+def run(t, *words, **more):
+    return command(*words, server=t, **more)
 
 
 def good(done):
@@ -448,7 +440,7 @@ def test_a_wrong_token_is_said_with_where_it_came_from(t, tmp_path):
 def test_the_first_step_that_the_server_shows_works(t):
     [line] = [line for line in t.output.splitlines() if line.startswith("  try ")]
     words = line.split("   in another")[0].split()[1:]
-    done = subprocess.run(words, env={k: v for k, v in environment(t).items() if not k.startswith("TARN_")},
+    done = subprocess.run(words, env=environment(),
                           capture_output=True, text=True, timeout=60)
     assert "people" in good(done)
 

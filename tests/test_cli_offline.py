@@ -8,18 +8,12 @@ import subprocess
 
 import pytest
 
-TARN = os.environ["TARN_BIN"]
+from conftest import TARN, command
+
 COMMANDS = [
     "serve", "ingest", "query", "ls", "describe", "rm", "rename", "token create", "token ls",
     "token rm", "journal", "journal show", "journal verify", "doctor", "bench", "version", "completion", "help",
 ]
-
-
-def run(*words, cwd=None, stdin="", **variables):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    environment.update(variables)
-    return subprocess.run([TARN, *words], cwd=cwd, env=environment, input=stdin,
-                          capture_output=True, text=True, timeout=60)
 
 
 def free_port():
@@ -29,7 +23,7 @@ def free_port():
 
 
 def doctor(data, *words):
-    return run("doctor", "--data", str(data), "--listen", f"127.0.0.1:{free_port()}", *words)
+    return command("doctor", "--data", str(data), "--listen", f"127.0.0.1:{free_port()}", *words)
 
 
 def line_of(text, check):
@@ -57,42 +51,42 @@ def write_record(data, sequence, text):
 # Help
 
 def test_help_lists_every_command():
-    done = run("--help")
+    done = command("--help")
     assert done.returncode == 0 and done.stderr == ""
-    for command in COMMANDS:
-        assert f"  {command} " in done.stdout
+    for words in COMMANDS:
+        assert f"  {words} " in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command):
-    done = run(*command.split(), "--help")
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_has_help(words):
+    done = command(*words.split(), "--help")
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.startswith(f"Usage: tarn {command} [OPTION...]")
+    assert done.stdout.startswith(f"Usage: tarn {words} [OPTION...]")
     assert "--help" in done.stdout
-    assert run("help", *command.split()).stdout == done.stdout
+    assert command("help", *words.split()).stdout == done.stdout
     assert all(len(line) <= 120 for line in done.stdout.splitlines())
 
 
 def test_help_of_serve_shows_options_and_defaults():
-    text = run("serve", "--help").stdout
+    text = command("serve", "--help").stdout
     assert "--data DIR" in text and "Default: ./tarn-data." in text
     assert "--http-tls-cert FILE" in text and "--query-timeout TIME" in text
 
 
 def test_a_group_of_commands_has_help():
-    done = run("token", "--help")
+    done = command("token", "--help")
     assert done.returncode == 0
     assert "token create" in done.stdout and "ingest" not in done.stdout
 
 
 def test_no_words_is_usage_and_says_so_on_standard_error():
-    done = run()
+    done = command()
     assert done.returncode == 2 and done.stdout == "" and "Commands:" in done.stderr
 
 
 def test_version():
-    assert run("version").stdout.startswith("tarn ")
-    assert run("--version").stdout == run("version").stdout
+    assert command("version").stdout.startswith("tarn ")
+    assert command("--version").stdout == command("version").stdout
 
 
 # Usage errors and exit codes
@@ -123,7 +117,7 @@ def test_version():
     (["token", "create", "me", "--expires", "soon"], "--expires is a time from now"),
 ])
 def test_mistakes_are_named_and_exit_2(words, message):
-    done = run(*words)
+    done = command(*words)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("tarn: ") and message in done.stderr
 
@@ -132,29 +126,29 @@ def test_mistakes_are_named_and_exit_2(words, message):
                                    ["journal", "show"], ["bench"], ["version", "--server"]])
 def test_no_server_is_6_and_says_what_was_tried(words):
     url = f"http://127.0.0.1:{free_port()}"
-    done = run(*words, TARN_URL=url)
+    done = command(*words, TARN_URL=url)
     assert done.returncode == 6 and done.stdout == ""
     assert url in done.stderr and "tarn serve" in done.stderr
-    assert run(*words, "--url", url).returncode == 6
+    assert command(*words, "--url", url).returncode == 6
 
 
 def test_a_proxy_is_not_asked_for_this_machine():
-    done = run("ls", "--url", f"http://127.0.0.1:{free_port()}", http_proxy="http://192.0.2.1:1")
+    done = command("ls", "--url", f"http://127.0.0.1:{free_port()}", http_proxy="http://192.0.2.1:1")
     assert done.returncode == 6 and "192.0.2.1" not in done.stderr
 
 
 def test_a_file_that_is_not_there_is_3(tmp_path):
-    assert run("query", "-f", str(tmp_path / "no.sql")).returncode == 3
-    done = run("ingest", str(tmp_path / "no.csv"), "--url", f"127.0.0.1:{free_port()}")
+    assert command("query", "-f", str(tmp_path / "no.sql")).returncode == 3
+    done = command("ingest", str(tmp_path / "no.csv"), "--url", f"127.0.0.1:{free_port()}")
     assert done.returncode == 3 and "no.csv" in done.stderr
 
 
 def test_a_token_file_without_a_token_is_refused(tmp_path):
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "bad").write_text("two words\n")
-    assert run("ls", "--token-file", str(tmp_path / "absent")).returncode == 2
-    assert run("ls", "--token-file", str(tmp_path / "bad")).returncode == 2
-    assert run("ls", "--token-file", str(tmp_path / "empty")).returncode != 0
+    assert command("ls", "--token-file", str(tmp_path / "absent")).returncode == 2
+    assert command("ls", "--token-file", str(tmp_path / "bad")).returncode == 2
+    assert command("ls", "--token-file", str(tmp_path / "empty")).returncode != 0
 
 
 def test_standard_output_that_is_full_is_an_error():
@@ -167,9 +161,9 @@ def test_standard_output_that_is_full_is_an_error():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_correct_shell(shell, tmp_path):
-    text = run("completion", shell).stdout
-    for command in COMMANDS:
-        assert command.split()[0] in text
+    text = command("completion", shell).stdout
+    for words in COMMANDS:
+        assert words.split()[0] in text
     if not shutil.which(shell):
         pytest.skip(f"no {shell}")
     script = tmp_path / "completion"
@@ -187,7 +181,7 @@ def test_completion_is_correct_shell(shell, tmp_path):
 ])
 def test_bash_completes(line, expected):
     words = line.split(" ")
-    script = run("completion", "bash").stdout + f"""
+    script = command("completion", "bash").stdout + f"""
 COMP_WORDS=({' '.join(words)}) COMP_CWORD={len(words) - 1}
 _tarn
 printf '%s\\n' "${{COMPREPLY[@]}}"
@@ -197,7 +191,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def test_manual_page_is_well_formed(tmp_path):
-    text = run("help", "--man").stdout
+    text = command("help", "--man").stdout
     for section in ["NAME", "SYNOPSIS", "COMMANDS", "CONFIGURATION", "EXIT STATUS", "FILES"]:
         assert f".SH {section}\n" in text
     page = tmp_path / "tarn.1"
@@ -285,14 +279,14 @@ def test_doctor_sees_a_stranger_at_the_address(data):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
-        done = run("doctor", "--data", str(data), "--listen", f"127.0.0.1:{s.getsockname()[1]}")
+        done = command("doctor", "--data", str(data), "--listen", f"127.0.0.1:{s.getsockname()[1]}")
     assert done.returncode == 1 and line_of(done.stdout, "address")[0] == "FAIL"
 
 
 # journal verify
 
 def test_journal_verify_of_an_empty_log(data):
-    done = run("journal", "verify", "--data", str(data))
+    done = command("journal", "verify", "--data", str(data))
     assert done.returncode == 0
     facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line.strip())
     assert facts["records"] == "0" and facts["verdict"] == "good"
@@ -300,12 +294,12 @@ def test_journal_verify_of_an_empty_log(data):
 
 def test_journal_verify_names_the_wrong_object(data):
     write_record(data, 1, json.dumps({"seq": 2}))
-    done = run("journal", "verify", "--data", str(data))
+    done = command("journal", "verify", "--data", str(data))
     assert done.returncode == 1
     assert "00000000000000000001.json" in done.stderr and "DAMAGED" in done.stdout
 
 
 def test_journal_verify_without_a_data_folder_is_3(tmp_path):
-    done = run("journal", "verify", "--data", "tarn-data", cwd=tmp_path)
+    done = command("journal", "verify", "--data", "tarn-data", cwd=tmp_path)
     assert done.returncode == 3 and "tarn-data" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,24 +1,7 @@
 """Columns that change: POST …/columns and ALTER TABLE, read back here, by older versions and by another reader."""
 
-import os
-import shutil
 
 import pytest
-from iceberg import Reader
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
-
-
-@pytest.fixture(scope="module")
-def reader():
-    if not os.environ.get("TARN_NODE_MODULES") or not shutil.which("node"):
-        pytest.skip("needs node and icebird")
-    reader = Reader()
-    yield reader
-    reader.close()
 
 
 def change(t, name, *changes, **members):

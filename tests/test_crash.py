@@ -17,17 +17,11 @@ import time
 import pytest
 import requests
 
-from conftest import TARN, Server, wait_until
+from conftest import Server, command, wait_until
 
 SEED = int(os.environ.get("TARN_SEED") or time.time_ns() % 1_000_000)
 SECONDS = float(os.environ.get("TARN_CRASH_SECONDS") or 15)
 SLOW = 4 if os.environ.get("TARN_SANITIZE") else 1
-
-
-def command(*words):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    return subprocess.run([TARN, *words], env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
 
 
 def verify(data):

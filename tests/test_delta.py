@@ -1,15 +1,9 @@
 """POST /ingest/delta: rows that come, take the place of others, or go."""
 
-import json
 import random
 import threading
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 def delta(t, dataset, mode, rows, key="id", headers=None, **members):

@@ -8,15 +8,13 @@ import json
 import os
 import random
 import re
-import subprocess
 import threading
 import time
 
-import pytest
 import requests
 
-from conftest import TARN, Server, wait_until
-from iceberg import Reader, avro_file
+from conftest import Server, command, wait_until
+from iceberg import avro_file
 
 SEED = int(os.environ.get("TARN_SEED") or time.time_ns() % 1_000_000)
 DATASET = "/catalog/datasets/by-name/"
@@ -26,19 +24,6 @@ WHO, MAIL, NAME = "CAND-000077", "ada.lovelace@example.org", "Ada Augusta Lovela
 def ok(answer, status=200):
     assert answer.status_code == status, f"{answer.status_code} {answer.text}"
     return answer.json()
-
-
-def command(*words, text=None):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    return subprocess.run([TARN, *words], env=environment, input=text, stdin=None if text else subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture(scope="module")
-def reader():
-    one = Reader()
-    yield one
-    one.close()
 
 
 def written_long_ago(path):
@@ -289,7 +274,7 @@ def test_the_command_line_erases_and_saves_the_receipt(tarn, tmp_path):
     looked = command("erase", "candidates", WHO, "--column", "candidate_id", "--dry-run", *where)
     assert looked.returncode == 0 and "placements" in looked.stdout
     done = command("erase", "candidates", "--keys-from", "-", "--column", "candidate_id", "--shared", "--reason", "asked",
-                   "--receipt", str(path), *where, text=f"{WHO}\n{candidate(78)}\n")
+                   "--receipt", str(path), *where, stdin=f"{WHO}\n{candidate(78)}\n")
     assert done.returncode == 0 and "clean" in done.stdout, done.stdout + done.stderr
     saved = json.loads(path.read_text())
     assert saved["subjects"]["count"] == 2

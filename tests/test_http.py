@@ -9,11 +9,10 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 
 import pytest
 import requests
-from conftest import SANITIZER, TARN, Server, stop_all, wait_until
+from conftest import SANITIZER, TARN, wait_until
 
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3"
 STREAM = "SELECT range AS n, 'x' || range AS t FROM range({})"
@@ -133,11 +132,6 @@ class Asking(threading.Thread):
         self.join(120)
         assert not self.is_alive(), "no answer"
         return self.result
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 @pytest.fixture(scope="module", autouse=True)

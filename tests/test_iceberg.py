@@ -48,13 +48,6 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def reader():
-    r = iceberg.Reader()
-    yield r
-    r.close()
-
-
-@pytest.fixture(scope="module")
 def t(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("iceberg") / "data", "--ingest-target-file", "1M")
     yield server

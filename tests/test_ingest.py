@@ -22,11 +22,6 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
-
-
 _number = [0]
 
 

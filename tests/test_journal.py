@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import TARN, Server, wait_until
+from conftest import TARN, Server, bearer, command, wait_until
 
 DATASETS = "/catalog/datasets/by-name/"
 
@@ -68,20 +68,8 @@ def refused(server, count, **filters):
     return wait_until(lambda: (lambda e: e if len(e) >= count else None)(entries(server, outcome="refused", **filters)))
 
 
-def command(*words, server=None, **variables):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    if server:
-        environment.update(TARN_URL=server.url, TARN_TOKEN=server.token)
-    return subprocess.run([TARN, *words], env={**environment, **variables}, capture_output=True, text=True, timeout=120)
-
-
 def facts(done):
     return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line.strip())
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 # What is told of changes
@@ -363,9 +351,7 @@ def requests_quote(text):
 def with_reader_of(server):
     server.ingest("seen", "a\n1\n")
     server.ingest("hidden", "a\n1\n")
-    server.request("PUT", "/auth/roles/reader", json={"grants": [{"object": "dataset:seen", "rights": ["read_raw"]}]})
-    made = server.post("/auth/tokens", json={"principal": "reader", "roles": ["reader"]}).json()
-    server.reader = {"Authorization": f"Bearer {made['token']}"}
+    server.reader = bearer(server.let_in("reader", {"dataset:seen": ["read_raw"]}))
     return server
 
 

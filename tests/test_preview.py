@@ -11,20 +11,13 @@ VIEW = {"name": "safe", "base_dataset": "people", "columns": ["id", "name", "ema
         "column_redactions": {"email": "hash", "name": {"mask": {"keep_prefix": 1, "keep_suffix": 0}}}}
 
 
-def role(t, name, grants, principal=None):
-    body = {"grants": [{"object": o, "rights": r} for o, r in grants.items()]}
-    assert t.request("PUT", f"/auth/roles/{name}", json=body).status_code in (200, 201)
-    made = t.post("/auth/tokens", json={"principal": principal or name + "-one", "roles": [name]})
-    return made.json()["token"]
-
-
 @pytest.fixture(scope="module")
 def t(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("preview") / "data")
     server.ingest("people", PEOPLE)
     assert server.post("/catalog/views", json=VIEW).status_code == 201
-    role(server, "agent", {"view:safe": ["read"]})
-    role(server, "nothing", {"view:other": ["read"]})
+    server.let_in("agent", {"view:safe": ["read"]}, principal="agent-one")
+    server.let_in("nothing", {"view:other": ["read"]}, principal="nothing-one")
     yield server
     server.stop()
 
@@ -49,7 +42,7 @@ def test_a_view_is_shown_beside_its_base(t):
 
 
 def test_what_is_seen_is_what_the_agent_gets(t):
-    token = role(t, "seer", {"view:safe": ["read"]})
+    token = t.let_in("seer", {"view:safe": ["read"]}, principal="seer-one")
     got = requests.post(t.url + "/query/sql", json={"sql": "SELECT * FROM safe ORDER BY id", "format": "arrays"},
                         headers={"Authorization": f"Bearer {token}"}, timeout=60)
     assert got.status_code == 200, got.text
@@ -79,8 +72,8 @@ def test_a_dataset_is_shown_through_each_of_its_views(t):
 
 
 def test_a_principal_has_the_roles_of_its_tokens(t):
-    role(t, "one", {"view:other": ["read"]}, principal="both")
-    role(t, "two", {"view:safe": ["read"]}, principal="both")
+    t.let_in("one", {"view:other": ["read"]}, principal="both")
+    t.let_in("two", {"view:safe": ["read"]}, principal="both")
     side = preview(t, view="safe", **{"as": ["both"]}).json()["as"][0]
     assert sorted(side["roles"]) == ["one", "two"] and side["outcome"] == "ok"
     assert preview(t, view="safe", **{"as": ["role:both"]}).status_code == 404
@@ -88,9 +81,9 @@ def test_a_principal_has_the_roles_of_its_tokens(t):
 
 
 def test_to_see_as_others_takes_a_right_and_gives_no_other(t):
-    agent = role(t, "plain", {"view:safe": ["read"]})
+    agent = t.let_in("plain", {"view:safe": ["read"]}, principal="plain-one")
     assert preview(t, agent, view="safe", **{"as": ["agent"]}).status_code == 403
-    seer = role(t, "support", {"server": ["impersonate"], "view:safe": ["read"]})
+    seer = t.let_in("support", {"server": ["impersonate"], "view:safe": ["read"]}, principal="support-one")
     assert preview(t, seer, view="safe", **{"as": ["agent"]}).status_code == 404  # true values are not theirs
     assert preview(t, seer, sql="SELECT 1", **{"as": ["admin"]}).status_code == 403  # nor an admin's rights
     answer = preview(t, seer, sql="SELECT * FROM safe", **{"as": ["agent"]}).json()

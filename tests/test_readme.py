@@ -11,7 +11,7 @@ import threading
 import pytest
 
 import arrow
-from conftest import TARN, Server
+from conftest import TARN, Server, environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = os.environ.get("TARN_DEMO_DATA", "")
@@ -35,8 +35,7 @@ class Reader:
         (folder / "build" / "tarn").symlink_to(os.path.abspath(TARN))
         self.server = Server(folder / "tarn-data", "--demo", "--demo-data", os.path.abspath(DATA), wait=False)
         self.server.wait_ready(600)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("TARN_") and not k.lower().endswith("_proxy")}
-        env["TARN_URL"] = self.server.url
+        env = environment(self.server, TARN_TOKEN=None)
         self.shell = subprocess.Popen(["bash"], cwd=folder, env=env, text=True, stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.talk = []

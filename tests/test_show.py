@@ -1,7 +1,8 @@
 """Statements about a query: DESCRIBE, SUMMARIZE, SHOW and EXPLAIN, and to each only what is theirs."""
 
 import pytest
-import requests
+
+from conftest import bearer
 
 TYPES = ("SELECT i::INTEGER AS a, i AS b, 'x' || i AS c, (i * 1.5)::DECIMAL(9,2) AS d, DATE '2024-01-01' + i::INTEGER AS e, "
          "TIMESTAMP '2024-01-01' AS f, i % 2 = 0 AS g, [i, i] AS h, {'x': i, 'y': 'z'} AS j, i / 3 AS k, "
@@ -17,13 +18,10 @@ def t(tarn_module):
     return tarn_module
 
 
-def restricted(t, name, *grants):
+def restricted(t, name, grants):
     """query(sql) of somebody with these rights."""
-    role = [{"object": thing, "rights": list(rights)} for thing, *rights in grants]
-    assert t.request("PUT", f"/auth/roles/{name}", json={"grants": role}).status_code in (200, 201)
-    token = t.post("/auth/tokens", json={"principal": name, "roles": [name]}).json()["token"]
-    return lambda sql, **more: requests.post(f"{t.url}/query/sql", json={"sql": sql, **more}, timeout=120,
-                                             headers={"Authorization": f"Bearer {token}"})
+    who = bearer(t.let_in(name, grants))
+    return lambda sql, **more: t.query(sql, headers=who, **more)
 
 
 def plan(answer):
@@ -69,7 +67,7 @@ def test_show_tables_names_what_there_is(t):
 
 
 def test_nobody_is_shown_what_they_may_not_read(t):
-    query = restricted(t, "shown", ("dataset:people", "read_raw"), ("dataset:hidden_4711", "write"))
+    query = restricted(t, "shown", {"dataset:people": ["read_raw"], "dataset:hidden_4711": ["write"]})
     for sql in ("SHOW TABLES", "SHOW ALL TABLES", "SELECT * FROM system.tables", "DESCRIBE", "SELECT count(*) AS name FROM system.tables"):
         answer = query(sql)
         assert answer.status_code == 200, answer.text
@@ -121,7 +119,7 @@ def test_of_a_view_its_readers_are_shown_what_it_shows(t):
     view = {"name": "shown_view", "base_dataset": "people", "columns": ["id", "name"], "row_filter": "v <> 7",
             "column_redactions": {"name": {"mask": {"keep_prefix": 1, "keep_suffix": 0}}}}
     assert t.post("/catalog/views", json=view).status_code in (200, 201)
-    query = restricted(t, "viewing", ("view:shown_view", "read"))
+    query = restricted(t, "viewing", {"view:shown_view": ["read"]})
     assert query("SHOW ALL TABLES").json()["rows"] == [{"name": "shown_view", "kind": "view", "columns": 2}]
     assert {"name": "shown_view", "kind": "view", "columns": 2} in t.sql("SHOW ALL TABLES")
     described = query("DESCRIBE shown_view").json()["rows"]

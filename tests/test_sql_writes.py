@@ -14,11 +14,6 @@ TARN = os.environ.get("TARN_BIN", "tarn")
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "src" / "guard" / "guard_change_hostile.txt"
 
 
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
-
-
 def write(t, sql, **members):
     answer = t.query(sql, **members)
     assert answer.status_code == 200, f"{answer.text}\nfor {sql}"

@@ -1,12 +1,10 @@
 """Suppression lists from outside: rows of an erased subject stay out, whichever way they come."""
 
 import json
-import os
-import subprocess
 
 import pytest
 
-from conftest import TARN
+from conftest import command
 
 DATASET = "/catalog/datasets/by-name/"
 WHO = "CAND-000007"
@@ -28,11 +26,6 @@ def erase(t, name, key=WHO):
 
 
 _number = [0]
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 @pytest.fixture
@@ -153,10 +146,8 @@ def test_the_journal_tells_how_many(t, erased):
 def test_the_command_line_says_how_many_were_kept_out(t, erased, tmp_path):
     file = tmp_path / "old.csv"
     file.write_text(csv(ROWS))
-    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("TARN_")},
-                   "TARN_URL": t.url, "TARN_TOKEN": t.token}
     for words in (["ingest", str(file), "--dataset", erased, "--mode", "append"],
                   ["query", f"INSERT INTO {erased} VALUES ('{WHO}', 1)"]):
-        done = subprocess.run([TARN, *words], env=environment, capture_output=True, text=True, timeout=60)
+        done = command(*words, server=t)
         assert done.returncode == 0, done.stderr
         assert "1 row kept out by the suppression list" in done.stderr

@@ -3,14 +3,13 @@
 import json
 import os
 import random
-import subprocess
 import threading
 import time
 
 import pytest
 import requests
 
-from conftest import TARN, Server, wait_until
+from conftest import Server, command, wait_until
 
 SEED = int(os.environ.get("TARN_SEED") or time.time_ns() % 1_000_000)
 SLOW = 4 if os.environ.get("TARN_SANITIZE") else 1
@@ -21,11 +20,6 @@ PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 HOSTILE = ["O'Brien", '"; DROP TABLE hostile; --', "' OR '1'='1", "日本語 🏔", "a\nb\tc", "x" * 1024, "ü" * 512, "", " ",
            " lead", "trail ", "%", "_", "\\", "\\u0041", "$1", "{}", "[1]", "null", "NULL", "true", "42", "042", "4.2",
            "2020-01-01", "é", "e\u0301", "A", "a", "\u2028", "\ufeff", "../../etc/passwd", "<b>"]
-
-
-@pytest.fixture(scope="module")
-def t(tarn_module):
-    return tarn_module
 
 
 def ok(answer, status=200):
@@ -96,14 +90,6 @@ def stored(server, below):
         for name in names:
             with open(f"{folder}/{name}", "rb") as f:
                 yield f"{folder}/{name}", f.read()
-
-
-def run(server, *words, stdin=None):
-    """The command line against the server."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    return subprocess.run([TARN, *words], env={**kept, "TARN_URL": server.url, "TARN_TOKEN": server.token},
-                          capture_output=True, text=True, timeout=120, **source)
 
 
 # The seed's own test
@@ -761,12 +747,12 @@ def test_a_kill_in_the_middle_leaves_the_old_or_the_new(tmp_path):
         time.sleep(chance.uniform(0.01, 0.5) * SLOW)
         server.kill()
         writer.join()
-        done = run(server, "journal", "verify", "--data", str(data))
+        done = command("journal", "verify", "--data", str(data), server=server)
         assert done.returncode == 0, done.stdout + done.stderr
         server = Server(data)
         hider.check(server)
     server.stop()
-    done = run(server, "fsck", "--data", str(data))
+    done = command("fsck", "--data", str(data), server=server)
     assert done.returncode == 0, done.stdout + done.stderr
     assert hider.acknowledged > 12, "hardly anything was done"
 
@@ -775,27 +761,27 @@ def test_a_kill_in_the_middle_leaves_the_old_or_the_new(tmp_path):
 
 def test_the_command_line_hides_lists_and_brings_back(t, tmp_path):
     t.ingest("by_hand", people(0, 50))
-    done = run(t, "tombstone", "by_hand", "P-00001", "P-00002", "--column", "id", "--reason", "by hand",
-               "--actor", "clerk", "--purge-by", "2020-01-01", "--purge-not-before", "2019-01-01")
+    done = command("tombstone", "by_hand", "P-00001", "P-00002", "--column", "id", "--reason", "by hand",
+               "--actor", "clerk", "--purge-by", "2020-01-01", "--purge-not-before", "2019-01-01", server=t)
     assert (done.returncode, done.stderr) == (0, ""), done
     assert done.stdout.split() == ["keys", "hidden", "2", "rows", "hidden", "2"]
     (tmp_path / "keys.txt").write_text("P-00003\r\n\nP-00004\nnobody\n")
-    done = run(t, "tombstone", "by_hand", "--keys-from", str(tmp_path / "keys.txt"), "--column", "id", "--purge-by", "30d")
+    done = command("tombstone", "by_hand", "--keys-from", str(tmp_path / "keys.txt"), "--column", "id", "--purge-by", "30d", server=t)
     assert done.returncode == 1 and "1 of 3" in done.stderr
     assert "nobody" in done.stdout and "not_found" in done.stdout
-    done = run(t, "tombstone", "by_hand", "P-00005", "--keys-from", "-", "--column", "id", "--json", stdin="P-00006\n")
+    done = command("tombstone", "by_hand", "P-00005", "--keys-from", "-", "--column", "id", "--json", stdin="P-00006\n", server=t)
     assert done.returncode == 0 and json.loads(done.stdout)["keys_tombstoned"] == 2
     assert count(t, "by_hand") == 44
-    shown = run(t, "tombstone", "by_hand", "--list")
+    shown = command("tombstone", "by_hand", "--list", server=t)
     assert shown.returncode == 0 and len(shown.stdout.splitlines()) >= 7
     assert all(word in shown.stdout for word in ("P-00001", "P-00006", "clerk", "by hand", "2020-01-01", "yes"))
-    late = run(t, "tombstone", "by_hand", "--list", "--overdue")
+    late = command("tombstone", "by_hand", "--list", "--overdue", server=t)
     assert "P-00002" in late.stdout and "P-00003" not in late.stdout
-    lines = [json.loads(line) for line in run(t, "tombstone", "by_hand", "--list", "--json").stdout.splitlines()]
+    lines = [json.loads(line) for line in command("tombstone", "by_hand", "--list", "--json", server=t).stdout.splitlines()]
     assert [i["row_key_value"] for i in lines] == [f"P-{i:05}" for i in range(1, 7)]
-    report = run(t, "tombstone", "--overdue")
+    report = command("tombstone", "--overdue", server=t)
     assert report.returncode == 0 and "by_hand" in report.stdout and "P-0000" not in report.stdout
-    done = run(t, "tombstone", "by_hand", "--undo", "P-00001", "P-00003", "--reason", "not these")
+    done = command("tombstone", "by_hand", "--undo", "P-00001", "P-00003", "--reason", "not these", server=t)
     assert done.returncode == 0 and done.stdout.split() == ["keys", "restored", "2", "rows", "restored", "2"]
     assert count(t, "by_hand") == 46
 
@@ -809,7 +795,7 @@ def test_the_command_line_ends_with_the_code_of_what_went_wrong(t):
                         (2, ["codes", "--undo", "1", "--purge-by", "30d"]),
                         (3, ["nowhere", "1", "--column", "id"]), (3, ["nowhere", "--list"]),
                         (3, ["codes", "--undo", "2"]), (0, ["codes", "--undo", "1"])):
-        done = run(t, "tombstone", *words)
+        done = command("tombstone", *words, server=t)
         assert done.returncode == code, (words, done)
         assert (done.stderr == "") == (code == 0), (words, done)
 
@@ -817,6 +803,6 @@ def test_the_command_line_ends_with_the_code_of_what_went_wrong(t):
 def test_compact_tells_of_tombstones(t):
     t.ingest("told", people(0, 50))
     tombstone(t, "told", ["P-00001"])
-    done = run(t, "compact", "told")
+    done = command("compact", "told", server=t)
     assert done.returncode == 0
     assert [line.split()[-1] for line in done.stdout.splitlines() if "tombstone" in line] == ["1", "1"]

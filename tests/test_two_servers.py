@@ -1,14 +1,12 @@
 """Two servers on one data folder, and many writers at once: nothing is lost, nothing is doubled."""
 
-import os
 import random
-import subprocess
 import threading
 
 import pytest
 import requests
 
-from conftest import TARN, Server, stop_all, wait_until
+from conftest import Server, bearer, command, stop_all, wait_until
 
 # Long, so that a test does not pass by luck because the other server happened to look.
 SELDOM = ("--catalog-poll-interval", "60s")
@@ -27,12 +25,6 @@ def friends(tmp_path_factory):
     servers = [Server(data, "--catalog-poll-interval", "20ms") for _ in range(2)]
     yield servers
     stop_all(servers)
-
-
-def command(*words):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TARN_")}
-    return subprocess.run([TARN, *words], env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
 
 
 def verify(data):
@@ -342,12 +334,11 @@ def test_workers_of_one_server_forget_what_another_has_removed(serve):
     a = serve()
     a.ingest("people", "id,name\n1,Ann\n2,Bob\n")
     assert a.post("/catalog/views", json={"name": "safe", "base_dataset": "people", "columns": ["id", "name"]}).status_code == 201
-    assert a.request("PUT", "/auth/roles/agent", json={"grants": [{"object": "view:safe", "rights": ["read"]}]}).status_code == 201
-    token = a.post("/auth/tokens", json={"principal": "agent", "roles": ["agent"]}).json()["token"]
+    agent = bearer(a.let_in("agent", {"view:safe": ["read"]}))
     b = serve()
 
     def ask():
-        assert len(b.query("SELECT * FROM safe", headers={"Authorization": f"Bearer {token}"}).json()["rows"]) == 2
+        assert len(b.query("SELECT * FROM safe", headers=agent).json()["rows"]) == 2
 
     ask()
     wait_until(lambda: b.metric("workers_started") == 2)  # the one that has served, and the spare one

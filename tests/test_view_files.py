@@ -5,20 +5,10 @@ import json
 import os
 import threading
 
-import pytest
-from conftest import Server
-from iceberg import Reader
 from test_erasure import MAIL, NAME, WHO, erase, found, lake, ok
 
 SAFE = {"name": "safe", "base_dataset": "candidates", "columns": ["candidate_id", "name", "city"],
         "column_redactions": {"name": "hash"}}
-
-
-@pytest.fixture(scope="module")
-def reader():
-    one = Reader()
-    yield one
-    one.close()
 
 
 def put(server, **members):

@@ -11,12 +11,6 @@ PEOPLE = "id,name\n1,Ann\n2,Bob\n3,Cid\n"
 PARTS = ["metadata/*.json", "metadata/snap-*.avro", "metadata/*-m0.avro", "data/*.parquet"]
 
 
-def role(t, name, *grants):
-    body = {"grants": [{"object": o, "rights": [r]} for o, r in grants]}
-    assert t.request("PUT", f"/auth/roles/{name}", json=body).status_code == 201
-    return t.post("/auth/tokens", json={"principal": name, "roles": [name]}).json()["token"]
-
-
 @pytest.fixture
 def house(serve, tmp_path):
     """start(): a server that has nothing in its caches; the tokens of those who ask."""
@@ -25,7 +19,7 @@ def house(serve, tmp_path):
         t.ingest(name, PEOPLE)
     assert t.post("/catalog/views", json={"name": "safe", "base_dataset": "hushed", "columns": ["id"],
                                           "row_filter": "id IN (SELECT id FROM whispered)"}).status_code == 201
-    tokens = [role(t, "agent", ("view:safe", "read")), role(t, "mixed", ("view:safe", "read"), ("dataset:plain", "read_raw"))]
+    tokens = [t.let_in("agent", {"view:safe": ["read"]}), t.let_in("mixed", {"view:safe": ["read"], "dataset:plain": ["read_raw"]})]
     t.stop()
 
     def start():
@@ -63,7 +57,7 @@ def test_a_view_that_one_may_not_read_tells_nothing_when_it_is_damaged(serve, tm
     for name, row_filter in (("safe", None), ("unseen", "name <> 'Zaphod'")):
         assert t.post("/catalog/views", json={"name": name, "base_dataset": "people", "columns": ["id"],
                                               "row_filter": row_filter}).status_code == 201
-    token = role(t, "agent", ("view:safe", "read"))
+    token = t.let_in("agent", {"view:safe": ["read"]})
     t.stop()
     for path in glob.glob(f"{tmp_path}/data/primary/_catalog/content/*"):
         with open(path, "r+b") as f:

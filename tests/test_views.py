@@ -16,16 +16,6 @@ BODY = {"name": "safe", "base_dataset": "people", "columns": ["id", "name", "ema
 PATH = "/catalog/views/safe"
 
 
-def on(name, *rights):
-    return {"object": name, "rights": list(rights)}
-
-
-def role(t, name, *grants):
-    """A token whose role grants that."""
-    assert t.request("PUT", f"/auth/roles/{name}", json={"grants": list(grants)}).status_code in (200, 201)
-    return t.post("/auth/tokens", json={"principal": name, "roles": [name]}).json()["token"]
-
-
 def ask(t, token, method, path, **more):
     headers = {"Authorization": f"Bearer {token}", "X-Request-Id": "the-same", **more.pop("headers", {})}
     return requests.request(method, t.url + path, headers=headers, timeout=120, **more)
@@ -181,11 +171,11 @@ def who(t):
     """A token for each kind of principal; the views meadow and kestrel are there."""
     make(t, name=MINE)
     make(t, name=HIDDEN)
-    return {"admin": t.token, "operator": role(t, "operator", on("server", "admin")),
-            "agent": role(t, "agent", on(f"view:{MINE}", "read")), "every": role(t, "every", on("view:*", "read")),
-            "owner": role(t, "owner", on("dataset:people", "read_raw", "write", "tombstone", "erase")),
-            "maker": role(t, "maker", on("bucket:primary", "write")), "seer": role(t, "seer", on("server", "impersonate")),
-            "both": role(t, "both", on(f"view:{MINE}", "read"), on("bucket:primary", "write")), "none": role(t, "none")}
+    return {"admin": t.token, "operator": t.let_in("operator", {"server": ["admin"]}),
+            "agent": t.let_in("agent", {f"view:{MINE}": ["read"]}), "every": t.let_in("every", {"view:*": ["read"]}),
+            "owner": t.let_in("owner", {"dataset:people": ["read_raw", "write", "tombstone", "erase"]}),
+            "maker": t.let_in("maker", {"bucket:primary": ["write"]}), "seer": t.let_in("seer", {"server": ["impersonate"]}),
+            "both": t.let_in("both", {f"view:{MINE}": ["read"], "bucket:primary": ["write"]}), "none": t.let_in("none", {})}
 
 
 SEES = {"admin": (MINE, HIDDEN), "operator": (MINE, HIDDEN), "every": (MINE, HIDDEN), "agent": (MINE,), "both": (MINE,)}
@@ -428,7 +418,7 @@ class Seed:
         self.t = t
         t.ingest("candidates", candidates(range(1, 101)))
         make(t, **SAFE)
-        self.agent = role(t, "safe-agent", on("view:candidates_safe", "read"))
+        self.agent = t.let_in("safe-agent", {"view:candidates_safe": ["read"]})
 
     def ask(self, sql, token=None, **members):
         return ask(self.t, token or self.agent, "POST", "/query/sql", json={"sql": sql, **members})
@@ -520,7 +510,7 @@ def test_views_join_like_any_table(seed):
          column_redactions={"candidate_id": "hash", "email": "hash"})
     make(seed.t, name="notes_safe", base_dataset="candidates", columns=["candidate_id", "hourly_rate"], row_filter=None,
          column_redactions={"candidate_id": "hash"})
-    token = role(seed.t, "joiner", on("view:contacts", "read"), on("view:notes_safe", "read"), on("view:candidates_safe", "read"))
+    token = seed.t.let_in("joiner", {"view:contacts": ["read"], "view:notes_safe": ["read"], "view:candidates_safe": ["read"]})
     sql = "SELECT count(*), sum(hourly_rate) FROM contacts c JOIN notes_safe n USING (candidate_id)"
     assert seed.rows(sql, token) == seed.rows(sql, seed.t.token) == [(100, sum(20 + i % 7 for i in range(1, 101)))]
     city = "WITH s AS (SELECT city, count(*) AS n FROM candidates_safe GROUP BY city) SELECT s.city, s.n, (SELECT count(*) FROM contacts) FROM s ORDER BY 1"

@@ -3,52 +3,14 @@
 // A statement has "sum(tarn_count(id, a))". The function may be called for a text once though many
 // rows have it: the engine looks at a dictionary's entries, not at its rows, where it can.
 
-#include <stdlib.h>
-
-#include "base/hashmap.h"
 #include "engine/engine_int.h"
 
-struct counter {
-    int64_t id;
-    const struct engine_counter *counter;
-    UT_hash_handle hh;
-};
-
-struct counters {
-    pthread_mutex_t lock; // guards everything below
-    struct counter *all;
-    int64_t last_id;
-};
-
-static void counter_free(struct counter *c) {
-    free(c);
-}
-
 int64_t engine_count_begin(struct engine *e, const struct engine_counter *counter) {
-    struct counter *c = xcalloc(1, sizeof(*c));
-    LOCKED(&e->counters->lock);
-    c->counter = counter;
-    c->id = ++e->counters->last_id;
-    HASH_ADD(hh, e->counters->all, id, sizeof(c->id), c);
-    return c->id;
+    return engine_named_add(e->counters, counter, 1);
 }
 
 void engine_count_end(struct engine *e, int64_t id) {
-    struct counter *c = NULL;
-    {
-        LOCKED(&e->counters->lock);
-        HASH_FIND(hh, e->counters->all, &id, sizeof(id), c);
-        CHECK(c != NULL);
-        HASH_DEL(e->counters->all, c);
-    }
-    counter_free(c);
-}
-
-static const struct engine_counter *find(struct counters *all, int64_t id) {
-    struct counter *c = NULL;
-    LOCKED(&all->lock);
-    HASH_FIND(hh, all->all, &id, sizeof(id), c);
-    return c != NULL ? c->counter : NULL;
+    engine_named_remove(e->counters, id);
 }
 
 static void count_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
@@ -62,7 +24,7 @@ static void count_rows(duckdb_function_info info, duckdb_data_chunk input, duckd
     if (rows == 0) {
         return;
     }
-    const struct engine_counter *c = find(e->counters, id[0]);
+    const struct engine_counter *c = engine_named_find(e->counters, id[0], NULL);
     if (c == NULL) {
         duckdb_scalar_function_set_error(info, "tarn_count: no such counter");
         return;
@@ -72,15 +34,11 @@ static void count_rows(duckdb_function_info info, duckdb_data_chunk input, duckd
     }
 }
 
-static void logical_typep(duckdb_logical_type *t) {
-    duckdb_destroy_logical_type(t);
-}
-
 static void add_form(duckdb_scalar_function_set set, duckdb_type type, struct engine *e) {
     DEFER(duckdb_destroy_scalar_function)
     duckdb_scalar_function f = duckdb_create_scalar_function();
-    DEFER(logical_typep) duckdb_logical_type text = duckdb_create_logical_type(type);
-    DEFER(logical_typep)
+    DEFER(engine_logical_typep) duckdb_logical_type text = duckdb_create_logical_type(type);
+    DEFER(engine_logical_typep)
     duckdb_logical_type number = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
     duckdb_scalar_function_set_name(f, "tarn_count");
     duckdb_scalar_function_add_parameter(f, number);
@@ -93,8 +51,7 @@ static void add_form(duckdb_scalar_function_set set, duckdb_type type, struct en
 }
 
 enum err_code engine_count_open(struct engine *e, struct err *err) {
-    e->counters = xcalloc(1, sizeof(*e->counters));
-    CHECK(pthread_mutex_init(&e->counters->lock, NULL) == 0);
+    e->counters = engine_named_new();
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
     DEFER(duckdb_destroy_scalar_function_set)
@@ -108,10 +65,5 @@ enum err_code engine_count_open(struct engine *e, struct err *err) {
 }
 
 void engine_count_release(struct engine *e) {
-    if (e->counters == NULL) {
-        return;
-    }
-    CHECK(e->counters->all == NULL);
-    pthread_mutex_destroy(&e->counters->lock);
-    free(e->counters);
+    engine_named_free(e->counters);
 }

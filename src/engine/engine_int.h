@@ -6,12 +6,10 @@
 
 #include "base/threads.h"
 #include "engine/engine.h"
+#include "engine/engine_named.h"
 
 struct parser;
-struct live;
 struct sums;
-struct counters;
-struct mappers;
 
 struct engine {
     duckdb_database db;
@@ -24,11 +22,10 @@ struct engine {
     pthread_t watcher;
     bool watching; // the watcher runs
     bool stopping;
-    int64_t wake_us;   // when the watcher looks next
-    struct live *live; // deleted rows of scans; has a lock of its own
-    struct sums *sums; // of rows that pass; likewise
-    struct counters *counters;
-    struct mappers *mappers;
+    int64_t wake_us;           // when the watcher looks next
+    struct engine_named *live; // deleted rows of scans
+    struct engine_named *counters, *mappers;
+    struct sums *sums; // of rows that pass; has a lock of its own
 };
 
 struct session {
@@ -49,6 +46,10 @@ struct rows_column {
 // For DEFER of a text that the engine has allocated.
 static inline void engine_textp(char **text) {
     duckdb_free(*text);
+}
+
+static inline void engine_logical_typep(duckdb_logical_type *t) {
+    duckdb_destroy_logical_type(t);
 }
 
 // Brackets every call that may take time: _begin refuses when the session was interrupted or its

@@ -6,27 +6,9 @@
 
 #include <stdlib.h>
 
-#include "base/hashmap.h"
 #include "engine/engine_int.h"
 
 #define FILE_BITS 24
-
-struct live_scan {
-    int64_t id;
-    const struct engine_live_file *files;
-    size_t count;
-    UT_hash_handle hh;
-};
-
-struct live {
-    pthread_rwlock_t lock; // guards everything below
-    struct live_scan *scans;
-    int64_t last_id;
-};
-
-static void scan_free(struct live_scan *s) {
-    free(s);
-}
 
 int64_t engine_live_key(int64_t id, size_t first) {
     CHECK(first < ENGINE_LIVE_FILES_MAX);
@@ -34,39 +16,17 @@ int64_t engine_live_key(int64_t id, size_t first) {
 }
 
 int64_t engine_live_add(struct engine *e, const struct engine_live_file *files, size_t count) {
-    struct live *l = e->live;
-    struct live_scan *s = xcalloc(1, sizeof(*s));
     CHECK(count <= ENGINE_LIVE_FILES_MAX);
-    s->files = files;
-    s->count = count;
-    CHECK(pthread_rwlock_wrlock(&l->lock) == 0);
-    s->id = ++l->last_id;
-    HASH_ADD(hh, l->scans, id, sizeof(s->id), s);
-    const int64_t id = s->id;
-    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
-    return id;
+    return engine_named_add(e->live, files, count);
 }
 
 void engine_live_remove(struct engine *e, int64_t id) {
-    struct live *l = e->live;
-    struct live_scan *s = NULL;
-    CHECK(pthread_rwlock_wrlock(&l->lock) == 0);
-    HASH_FIND(hh, l->scans, &id, sizeof(id), s);
-    CHECK(s != NULL);
-    HASH_DEL(l->scans, s);
-    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
-    scan_free(s);
+    engine_named_remove(e->live, id);
 }
 
-static bool find(struct live *l, int64_t id, struct live_scan *ret) {
-    struct live_scan *s = NULL;
-    CHECK(pthread_rwlock_rdlock(&l->lock) == 0);
-    HASH_FIND(hh, l->scans, &id, sizeof(id), s);
-    if (s != NULL) {
-        *ret = *s;
-    }
-    CHECK(pthread_rwlock_unlock(&l->lock) == 0);
-    return s != NULL;
+// The files of the scan that a key names; NULL: there is no such scan.
+static const struct engine_live_file *find(struct engine *e, int64_t key, size_t *ret_count) {
+    return engine_named_find(e->live, key >> FILE_BITS, ret_count);
 }
 
 static bool is_live(const struct engine_live_file *f, uint64_t row) {
@@ -82,18 +42,19 @@ static void live_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb
     const uint64_t *file = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
     const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 2));
     bool *out = duckdb_vector_get_data(output);
-    struct live_scan scan;
     if (rows == 0) {
         return;
     }
     const uint64_t first = (uint64_t)key[0] & ((1U << FILE_BITS) - 1);
-    if (!find(e->live, key[0] >> FILE_BITS, &scan)) {
+    size_t file_count = 0;
+    const struct engine_live_file *files = find(e, key[0], &file_count);
+    if (files == NULL) {
         duckdb_scalar_function_set_error(info, "tarn_live: no such scan");
         return;
     }
     for (size_t i = 0; i < rows; i++) {
         const uint64_t at = first + file[i];
-        out[i] = at >= scan.count || is_live(&scan.files[at], (uint64_t)row[i]);
+        out[i] = at >= file_count || is_live(&files[at], (uint64_t)row[i]);
     }
 }
 
@@ -119,16 +80,17 @@ static void live_rows_of_one(duckdb_function_info info, duckdb_data_chunk input,
     const int64_t *key = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
     const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
     bool *out = duckdb_vector_get_data(output);
-    struct live_scan scan;
     if (rows == 0) {
         return;
     }
     const uint64_t at = (uint64_t)key[0] & ((1U << FILE_BITS) - 1);
-    if (!find(e->live, key[0] >> FILE_BITS, &scan) || at >= scan.count) {
+    size_t file_count = 0;
+    const struct engine_live_file *files = find(e, key[0], &file_count);
+    if (files == NULL || at >= file_count) {
         duckdb_scalar_function_set_error(info, "tarn_live_one: no such scan");
         return;
     }
-    const struct engine_live_file *f = &scan.files[at];
+    const struct engine_live_file *f = &files[at];
     const uint64_t from = (uint64_t)row[0];
     const bool together = (uint64_t)row[rows - 1] == from + rows - 1 && from + rows <= f->rows;
     if (f->deleted == NULL || (together && is_clear(f, from, rows))) {
@@ -164,13 +126,13 @@ static void placed_rows(duckdb_function_info info, duckdb_data_chunk input, duck
     const int64_t *count = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 1));
     const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 2));
     bool *out = duckdb_vector_get_data(output);
-    struct live_scan scan;
     if (rows == 0) {
         return;
     }
     const size_t first = (size_t)key[0] & ((1U << FILE_BITS) - 1);
-    if (!find(e->live, key[0] >> FILE_BITS, &scan) || first > scan.count ||
-        (size_t)count[0] > scan.count - first) {
+    size_t file_count = 0;
+    const struct engine_live_file *files = find(e, key[0], &file_count);
+    if (files == NULL || first > file_count || (size_t)count[0] > file_count - first) {
         duckdb_scalar_function_set_error(info, "tarn_placed: no such scan");
         return;
     }
@@ -178,18 +140,14 @@ static void placed_rows(duckdb_function_info info, duckdb_data_chunk input, duck
     for (size_t i = 0; i < rows; i++) {
         const uint64_t at = (uint64_t)row[i];
         if (f == NULL || at < f->start || at - f->start >= f->rows) {
-            f = placed_find(scan.files + first, (size_t)count[0], at);
+            f = placed_find(files + first, (size_t)count[0], at);
         }
         out[i] = f != NULL && is_live(f, at - f->start);
     }
 }
 
-static void logical_typep(duckdb_logical_type *t) {
-    duckdb_destroy_logical_type(t);
-}
-
 static void add_parameter(duckdb_scalar_function f, duckdb_type type) {
-    DEFER(logical_typep) duckdb_logical_type t = duckdb_create_logical_type(type);
+    DEFER(engine_logical_typep) duckdb_logical_type t = duckdb_create_logical_type(type);
     duckdb_scalar_function_add_parameter(f, t);
 }
 
@@ -205,7 +163,7 @@ static enum err_code add_function(struct engine *e, struct session *s, const cha
         add_parameter(f, second);
     }
     add_parameter(f, DUCKDB_TYPE_BIGINT);
-    DEFER(logical_typep)
+    DEFER(engine_logical_typep)
     duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
     duckdb_scalar_function_set_return_type(f, truth);
     duckdb_scalar_function_set_extra_info(f, e, NULL);
@@ -217,9 +175,7 @@ static enum err_code add_function(struct engine *e, struct session *s, const cha
 }
 
 enum err_code engine_live_open(struct engine *e, struct err *err) {
-    struct live *l = xcalloc(1, sizeof(*l));
-    CHECK(pthread_rwlock_init(&l->lock, NULL) == 0);
-    e->live = l;
+    e->live = engine_named_new();
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
     TRY(add_function(e, s, "tarn_live", DUCKDB_TYPE_UBIGINT, live_rows, err));
@@ -228,10 +184,5 @@ enum err_code engine_live_open(struct engine *e, struct err *err) {
 }
 
 void engine_live_release(struct engine *e) {
-    if (e->live == NULL) {
-        return;
-    }
-    CHECK(e->live->scans == NULL);
-    CHECK(pthread_rwlock_destroy(&e->live->lock) == 0);
-    free(e->live);
+    engine_named_free(e->live);
 }

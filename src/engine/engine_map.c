@@ -3,25 +3,10 @@
 // One name with a form for each type. The functions have no side effects, and the engine may know
 // it: it asks for a constant once, and for a dictionary's entries in the place of its rows.
 
-#include <stdlib.h>
-
-#include "base/hashmap.h"
-#include "engine/engine_int.h"
 #include "engine/engine_map.h"
+#include "engine/engine_int.h"
 
 #define TEXT_MAX UINT32_MAX // of one value, in the engine
-
-struct mapper {
-    int64_t id;
-    const struct engine_mapper *mapper;
-    UT_hash_handle hh;
-};
-
-struct mappers {
-    pthread_mutex_t lock; // guards everything below
-    struct mapper *all;
-    int64_t last_id;
-};
 
 // The rows of one call: NULLs are passed on by the column's validity.
 struct map_rows {
@@ -31,35 +16,12 @@ struct map_rows {
     size_t rows;
 };
 
-static void mapper_free(struct mapper *m) {
-    free(m);
-}
-
 int64_t engine_map_begin(struct engine *e, const struct engine_mapper *mapper) {
-    struct mapper *m = xcalloc(1, sizeof(*m));
-    LOCKED(&e->mappers->lock);
-    m->mapper = mapper;
-    m->id = ++e->mappers->last_id;
-    HASH_ADD(hh, e->mappers->all, id, sizeof(m->id), m);
-    return m->id;
+    return engine_named_add(e->mappers, mapper, 1);
 }
 
 void engine_map_end(struct engine *e, int64_t id) {
-    struct mapper *m = NULL;
-    {
-        LOCKED(&e->mappers->lock);
-        HASH_FIND(hh, e->mappers->all, &id, sizeof(id), m);
-        CHECK(m != NULL);
-        HASH_DEL(e->mappers->all, m);
-    }
-    mapper_free(m);
-}
-
-static const struct engine_mapper *find(struct mappers *all, int64_t id) {
-    struct mapper *m = NULL;
-    LOCKED(&all->lock);
-    HASH_FIND(hh, all->all, &id, sizeof(id), m);
-    return m != NULL ? m->mapper : NULL;
+    engine_named_remove(e->mappers, id);
 }
 
 // Rows of a chunk by their texts: what was made of a text once is the same for the next row that
@@ -164,7 +126,7 @@ static void map_chunk(duckdb_function_info info, duckdb_data_chunk input, duckdb
     if (r.rows == 0) {
         return;
     }
-    r.mapper = find(e->mappers, id[0]);
+    r.mapper = engine_named_find(e->mappers, id[0], NULL);
     const char *failure = "tarn_map: no such mapper";
     if (r.mapper != NULL) {
         pass_nulls(&r);
@@ -200,16 +162,12 @@ static const struct form {
     {DUCKDB_TYPE_TIMESTAMP_TZ, map_timestamp_chunk},
 };
 
-static void logical_typep(duckdb_logical_type *t) {
-    duckdb_destroy_logical_type(t);
-}
-
 static void add_form(duckdb_scalar_function_set set, const struct form *form, struct engine *e) {
     DEFER(duckdb_destroy_scalar_function)
     duckdb_scalar_function f = duckdb_create_scalar_function();
-    DEFER(logical_typep)
+    DEFER(engine_logical_typep)
     duckdb_logical_type number = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
-    DEFER(logical_typep) duckdb_logical_type value = duckdb_create_logical_type(form->type);
+    DEFER(engine_logical_typep) duckdb_logical_type value = duckdb_create_logical_type(form->type);
     duckdb_scalar_function_set_name(f, "tarn_map");
     duckdb_scalar_function_add_parameter(f, number);
     duckdb_scalar_function_add_parameter(f, value);
@@ -220,8 +178,7 @@ static void add_form(duckdb_scalar_function_set set, const struct form *form, st
 }
 
 enum err_code engine_map_open(struct engine *e, struct err *err) {
-    e->mappers = xcalloc(1, sizeof(*e->mappers));
-    CHECK(pthread_mutex_init(&e->mappers->lock, NULL) == 0);
+    e->mappers = engine_named_new();
     DEFER(session_closep) struct session *s = NULL;
     TRY(session_open(e, &s, err));
     DEFER(duckdb_destroy_scalar_function_set)
@@ -236,10 +193,5 @@ enum err_code engine_map_open(struct engine *e, struct err *err) {
 }
 
 void engine_map_release(struct engine *e) {
-    if (e->mappers == NULL) {
-        return;
-    }
-    CHECK(e->mappers->all == NULL);
-    pthread_mutex_destroy(&e->mappers->lock);
-    free(e->mappers);
+    engine_named_free(e->mappers);
 }

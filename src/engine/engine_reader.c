@@ -51,10 +51,6 @@ static void read_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb
     }
 }
 
-static void logical_typep(duckdb_logical_type *t) {
-    duckdb_destroy_logical_type(t);
-}
-
 enum err_code engine_reader_add(struct engine *e, const struct engine_reader *r, struct err *err) {
     const struct layout *layout = find_layout(r->kind);
     CHECK(layout != NULL);
@@ -62,8 +58,10 @@ enum err_code engine_reader_add(struct engine *e, const struct engine_reader *r,
     TRY(session_open(e, &s, err));
     DEFER(duckdb_destroy_scalar_function)
     duckdb_scalar_function f = duckdb_create_scalar_function();
-    DEFER(logical_typep) duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-    DEFER(logical_typep) duckdb_logical_type result = duckdb_create_logical_type(layout->type);
+    DEFER(engine_logical_typep)
+    duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+    DEFER(engine_logical_typep)
+    duckdb_logical_type result = duckdb_create_logical_type(layout->type);
     duckdb_scalar_function_set_name(f, r->name);
     duckdb_scalar_function_add_parameter(f, text);
     duckdb_scalar_function_set_return_type(f, result);

@@ -89,12 +89,8 @@ static void sum_rows(duckdb_function_info info, duckdb_data_chunk input, duckdb_
     atomic_fetch_add(&s->second, second);
 }
 
-static void logical_typep(duckdb_logical_type *t) {
-    duckdb_destroy_logical_type(t);
-}
-
 static void add_parameter(duckdb_scalar_function f, duckdb_type type) {
-    DEFER(logical_typep) duckdb_logical_type t = duckdb_create_logical_type(type);
+    DEFER(engine_logical_typep) duckdb_logical_type t = duckdb_create_logical_type(type);
     duckdb_scalar_function_add_parameter(f, t);
 }
 
@@ -109,7 +105,7 @@ enum err_code engine_sum_open(struct engine *e, struct err *err) {
     duckdb_scalar_function_set_name(f, "tarn_sum");
     add_parameter(f, DUCKDB_TYPE_BIGINT);
     add_parameter(f, DUCKDB_TYPE_UBIGINT);
-    DEFER(logical_typep)
+    DEFER(engine_logical_typep)
     duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
     duckdb_scalar_function_set_return_type(f, truth);
     duckdb_scalar_function_set_volatile(f); // once for each row, and for no other

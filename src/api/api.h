@@ -111,7 +111,6 @@ MUST_CHECK enum err_code route_find(enum http_method method, struct str path, st
 struct http_handler api_handler(struct api *api);
 
 // Answers.
-void api_json(struct call *c, int status, struct buf *body);  // releases nothing
 void api_json_tree(struct call *c, int status, json_t *tree); // takes the reference
 void api_problem(struct http_request *r, struct str request_id, int status, const struct err *e);
 // The body as a JSON object; ERR_INVALID, ERR_UNSUPPORTED for another content type.

@@ -7,11 +7,6 @@
 
 #define ANSWER_MAX (64U << 20)
 
-void api_json(struct call *c, int status, struct buf *body) {
-    CHECK(!body->overflow);
-    http_answer(c->http, status, "application/json", buf_str(body));
-}
-
 void api_json_tree(struct call *c, int status, json_t *tree) {
     DEFER(json_decrefp) json_t *owned = tree;
     http_answer(c->http, status, "application/json", json_text(owned, c->arena));

@@ -231,7 +231,7 @@ static enum err_code read_filter(const json_t *body, struct view_wish *w, struct
     return ERR_OK;
 }
 
-// replace_ret: may it take the place of what is there?
+// *ret_replaces: may it take the place of what is there?
 static enum err_code read_wish(struct call *c, const json_t *body, struct view_wish *ret,
                                bool *ret_replaces, struct err *err) {
     static const char *const keys[] = {

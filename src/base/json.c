@@ -229,6 +229,21 @@ bool json_get_bool(const json_t *obj, const char *key, bool *ret) {
     return true;
 }
 
+struct str json_str_of(const json_t *obj, const char *key) {
+    struct str s = STR_NONE;
+    return json_get_str(obj, key, &s) ? s : STR_NONE;
+}
+
+struct str json_str_copy(const json_t *obj, const char *key, struct arena *a) {
+    struct str s = STR_NONE;
+    return json_get_str(obj, key, &s) ? arena_str(a, s) : STR_NONE;
+}
+
+int64_t json_i64_of(const json_t *obj, const char *key) {
+    int64_t n = 0;
+    return json_get_i64(obj, key, &n) ? n : 0;
+}
+
 enum err_code json_need_str(const json_t *obj, const char *key, struct str *ret, struct err *err) {
     return json_get_str(obj, key, ret) ? ERR_OK : member_refuse(obj, key, "a string", err);
 }

@@ -32,6 +32,11 @@ void json_add_text(struct buf *out, const json_t *j);
 bool json_get_str(const json_t *obj, const char *key, struct str *ret);
 bool json_get_i64(const json_t *obj, const char *key, int64_t *ret);
 bool json_get_bool(const json_t *obj, const char *key, bool *ret);
+// The same for members that may be missing: STR_NONE or 0 stands for them. A copy lives in the
+// arena.
+struct str json_str_of(const json_t *obj, const char *key);
+struct str json_str_copy(const json_t *obj, const char *key, struct arena *a);
+int64_t json_i64_of(const json_t *obj, const char *key);
 MUST_CHECK enum err_code json_need_str(const json_t *obj, const char *key, struct str *ret,
                                        struct err *err);
 MUST_CHECK enum err_code json_need_i64(const json_t *obj, const char *key, int64_t *ret,
@@ -65,12 +70,7 @@ void jsonw_end_array(struct jsonw *w);
 void jsonw_key(struct jsonw *w, struct str key);
 void jsonw_str(struct jsonw *w, struct str s); // bytes that are not UTF-8 become U+FFFD
 void jsonw_i64(struct jsonw *w, int64_t v);
-void jsonw_u64(struct jsonw *w, uint64_t v);
-// Shortest that reads back; what JSON cannot say becomes "nan", "inf" or "-inf".
-void jsonw_double(struct jsonw *w, double v);
-void jsonw_float(struct jsonw *w, float v);
 void jsonw_bool(struct jsonw *w, bool v);
-void jsonw_null(struct jsonw *w);
 void jsonw_raw(struct jsonw *w, struct str json);  // text that is JSON already
 void jsonw_json(struct jsonw *w, const json_t *j); // a tree
 // "key": value in one call.

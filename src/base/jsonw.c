@@ -3,8 +3,6 @@
 
 #include "base/utf8.h"
 
-#include <math.h>
-
 enum { NUMBER_MAX = 32 };
 
 static const struct str replacement = {"\xEF\xBF\xBD", 3}; // U+FFFD
@@ -246,37 +244,8 @@ void jsonw_i64(struct jsonw *w, int64_t v) {
     add_value(w, text, fmt_i64(v, text));
 }
 
-void jsonw_u64(struct jsonw *w, uint64_t v) {
-    char text[NUMBER_MAX];
-    add_value(w, text, fmt_u64(v, text));
-}
-
-void jsonw_double(struct jsonw *w, double v) {
-    char text[NUMBER_MAX];
-    const size_t len = fmt_double(v, text);
-    if (isfinite(v)) {
-        add_value(w, text, len);
-    } else {
-        jsonw_str(w, (struct str){text, len});
-    }
-}
-
-void jsonw_float(struct jsonw *w, float v) {
-    char text[NUMBER_MAX];
-    const size_t len = fmt_float(v, text);
-    if (isfinite(v)) {
-        add_value(w, text, len);
-    } else {
-        jsonw_str(w, (struct str){text, len});
-    }
-}
-
 void jsonw_bool(struct jsonw *w, bool v) {
     jsonw_raw(w, v ? STR("true") : STR("false"));
-}
-
-void jsonw_null(struct jsonw *w) {
-    jsonw_raw(w, STR("null"));
 }
 
 void jsonw_raw(struct jsonw *w, struct str json) {

@@ -1,7 +1,6 @@
 // JSON writer: what it writes is JSON, whatever the bytes.
 #include "base/json.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,15 +23,13 @@ static void commas_stand_where_they_belong(void **state) {
     jsonw_end_array(&w);
     jsonw_object(&w);
     jsonw_end_object(&w);
-    jsonw_null(&w);
-    jsonw_u64(&w, UINT64_MAX);
+    jsonw_i64(&w, INT64_MAX);
     jsonw_end_array(&w);
     jsonw_key(&w, STR("raw"));
     jsonw_raw(&w, STR("{\"x\":1}"));
     jsonw_end_object(&w);
-    assert_string_equal(out.ptr,
-                        "{\"name\":\"trips\",\"rows\":-12,\"live\":true,"
-                        "\"tags\":[\"a\",[],{},null,18446744073709551615],\"raw\":{\"x\":1}}");
+    assert_string_equal(out.ptr, "{\"name\":\"trips\",\"rows\":-12,\"live\":true,"
+                                 "\"tags\":[\"a\",[],{},9223372036854775807],\"raw\":{\"x\":1}}");
     assert_int_equal(w.depth, 0);
 }
 
@@ -79,20 +76,6 @@ static void the_deepest_level_works(void **state) {
     }
     assert_true(str_find(buf_str(&out), STR("[[1,2]]")) > 0);
     assert_int_equal(out.len, 2 * JSONW_DEPTH_MAX + 3);
-}
-
-static void numbers_that_json_lacks_are_strings(void **state) {
-    (void)state;
-    DEFER(buf_release) struct buf out = BUF(1 << 20);
-    struct jsonw w = JSONW(&out);
-    jsonw_array(&w);
-    jsonw_double(&w, 0.1);
-    jsonw_float(&w, 0.1F);
-    jsonw_double(&w, (double)NAN);
-    jsonw_double(&w, -(double)INFINITY);
-    jsonw_float(&w, INFINITY);
-    jsonw_end_array(&w);
-    assert_string_equal(out.ptr, "[0.1,0.1,\"nan\",\"-inf\",\"inf\"]");
 }
 
 static void a_tree_is_one_value(void **state) {
@@ -180,7 +163,7 @@ static void a_full_buffer_is_a_true_beginning(void **state) {
         jsonw_bool(&w, true);
         jsonw_object(&w);
         jsonw_key(&w, STR("k"));
-        jsonw_double(&w, 1.5);
+        jsonw_raw(&w, STR("1.5"));
         jsonw_end_object(&w);
         jsonw_end_array(&w);
         assert_int_equal(out.overflow, max < strlen(whole));
@@ -194,7 +177,6 @@ int main(void) {
         cmocka_unit_test(the_caller_may_empty_the_buffer_between_calls),
         cmocka_unit_test(values_at_the_top_are_separated),
         cmocka_unit_test(the_deepest_level_works),
-        cmocka_unit_test(numbers_that_json_lacks_are_strings),
         cmocka_unit_test(a_tree_is_one_value),
         cmocka_unit_test(every_special_byte_is_escaped),
         cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),

@@ -47,21 +47,11 @@ static json_t *dataset_json(const struct catalog_dataset *d) {
     return j;
 }
 
-static struct str member(const json_t *j, const char *key, struct arena *a) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? arena_str(a, s) : STR_NONE;
-}
-
-static int64_t number(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
 static struct catalog_tombstones tombstones_of(const json_t *j, struct arena *a) {
     return (struct catalog_tombstones){
-        .column = member(j, "column", a),
-        .field_id = (int32_t)number(j, "field_id"),
-        .count = number(j, "count"),
+        .column = json_str_copy(j, "column", a),
+        .field_id = (int32_t)json_i64_of(j, "field_id"),
+        .count = json_i64_of(j, "count"),
         .content = catalog_content_of(json_object_get(j, "content"), a),
     };
 }
@@ -71,19 +61,19 @@ static struct catalog_dataset dataset_of(struct str name, uint64_t version, cons
     return (struct catalog_dataset){
         .name = arena_str(a, name),
         .version = version,
-        .id = member(j, "id", a),
-        .bucket = member(j, "bucket", a),
-        .dir = member(j, "dir", a),
-        .metadata = member(j, "metadata", a),
-        .fingerprint = member(j, "fingerprint", a),
-        .source_sha256 = member(j, "source_sha256", a),
-        .source_lists = member(j, "source_lists", a),
-        .rows = number(j, "rows"),
-        .bytes = number(j, "bytes"),
-        .files = number(j, "files"),
-        .snapshot_id = number(j, "snapshot_id"),
-        .created_us = number(j, "created_us"),
-        .updated_us = number(j, "updated_us"),
+        .id = json_str_copy(j, "id", a),
+        .bucket = json_str_copy(j, "bucket", a),
+        .dir = json_str_copy(j, "dir", a),
+        .metadata = json_str_copy(j, "metadata", a),
+        .fingerprint = json_str_copy(j, "fingerprint", a),
+        .source_sha256 = json_str_copy(j, "source_sha256", a),
+        .source_lists = json_str_copy(j, "source_lists", a),
+        .rows = json_i64_of(j, "rows"),
+        .bytes = json_i64_of(j, "bytes"),
+        .files = json_i64_of(j, "files"),
+        .snapshot_id = json_i64_of(j, "snapshot_id"),
+        .created_us = json_i64_of(j, "created_us"),
+        .updated_us = json_i64_of(j, "updated_us"),
         .tombstones = tombstones_of(json_object_get(j, "tombstones"), a),
     };
 }

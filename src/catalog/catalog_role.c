@@ -48,15 +48,6 @@ static const struct {
     {"queries_max", offsetof(struct catalog_limits, queries_max)},
 };
 
-const char *catalog_right_text(enum catalog_right right) {
-    for (size_t i = 0; i < ARRAY_LEN(right_names); i++) {
-        if (right_names[i].right == right) {
-            return right_names[i].text;
-        }
-    }
-    return "?";
-}
-
 // ---- Grants
 
 static enum err_code check_object_name(const struct kind *k, struct str name, struct err *err) {

@@ -34,7 +34,6 @@ enum catalog_right {
     CATALOG_ADMIN = 32,
     CATALOG_IMPERSONATE = 64,
 };
-const char *catalog_right_text(enum catalog_right right); // "read_raw"
 
 struct catalog_grant {
     enum catalog_object object;

@@ -8,19 +8,14 @@ struct str catalog_suppression_key(struct str dataset, struct arena *a) {
     return catalog_folded_key(STR("suppression:"), dataset, a);
 }
 
-static struct str member(const json_t *j, const char *key) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? s : STR_NONE;
-}
-
 // The same list for the same column, whatever its case?
 static bool has_list(const json_t *lists, const json_t *list, struct str column) {
-    const struct str object = member(json_object_get(list, "content"), "object");
+    const struct str object = json_str_of(json_object_get(list, "content"), "object");
     const json_t *there;
     size_t i;
     json_array_foreach(lists, i, there) {
-        if (str_eq_nocase(member(there, "column"), column) &&
-            str_eq(member(json_object_get(there, "content"), "object"), object)) {
+        if (str_eq_nocase(json_str_of(there, "column"), column) &&
+            str_eq(json_str_of(json_object_get(there, "content"), "object"), object)) {
             return true;
         }
     }
@@ -54,7 +49,7 @@ void catalog_suppression_dataset_renamed(struct catalog *c, struct str from, str
     const json_t *list;
     size_t i;
     json_array_foreach(json_object_get(old, "lists"), i, list) {
-        (void)add_list(lists, list, member(list, "column"));
+        (void)add_list(lists, list, json_str_of(list, "column"));
     }
     json_t *value = json_object();
     json_object_set_new(value, "name", json_new_str(to));
@@ -79,7 +74,7 @@ void catalog_suppression_columns_renamed(struct catalog *c, struct str dataset,
         const size_t before = json_array_size(lists);
         for (size_t i = 0; i < before; i++) {
             const json_t *list = json_array_get(lists, i);
-            if (str_eq_nocase(member(list, "column"), renamed[r].from)) {
+            if (str_eq_nocase(json_str_of(list, "column"), renamed[r].from)) {
                 changed = add_list(lists, list, renamed[r].to) || changed;
             }
         }

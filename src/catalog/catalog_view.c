@@ -21,29 +21,19 @@ static struct str view_key(struct str name, struct arena *a) {
     return catalog_folded_key(VIEW_PREFIX, name, a);
 }
 
-static struct str member(const json_t *j, const char *key, struct arena *a) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? arena_str(a, s) : STR_NONE;
-}
-
-static int64_t number(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
 // ---- The entity
 
 static struct catalog_view view_of(uint64_t version, const json_t *j, struct arena *a) {
     return (struct catalog_view){
-        .name = member(j, "name", a),
+        .name = json_str_copy(j, "name", a),
         .version = version,
-        .id = member(j, "id", a),
-        .number = number(j, "number"),
-        .base = member(j, "base", a),
-        .base_id = member(j, "base_id", a),
+        .id = json_str_copy(j, "id", a),
+        .number = json_i64_of(j, "number"),
+        .base = json_str_copy(j, "base", a),
+        .base_id = json_str_copy(j, "base_id", a),
         .content = catalog_content_of(json_object_get(j, "content"), a),
-        .created_us = number(j, "created_us"),
-        .updated_us = number(j, "updated_us"),
+        .created_us = json_i64_of(j, "created_us"),
+        .updated_us = json_i64_of(j, "updated_us"),
     };
 }
 
@@ -132,8 +122,8 @@ static enum err_code columns_of(const json_t *list, struct arena *a, struct cata
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *j = json_array_get(list, i);
         const json_t *mask = json_object_get(j, "mask");
-        columns[i].name = member(j, "name", a);
-        columns[i].field_id = (int32_t)number(j, "field_id");
+        columns[i].name = json_str_copy(j, "name", a);
+        columns[i].field_id = (int32_t)json_i64_of(j, "field_id");
         if (mask != NULL && mask_read(mask, &columns[i].mask, err) != ERR_OK) {
             return err_set(err, ERR_CORRUPT, "the mask of column \"" STR_FMT "\" is not known here",
                            STR_ARG(columns[i].name));
@@ -148,9 +138,9 @@ static void uses_of(const json_t *list, struct arena *a, struct catalog_view *re
     struct catalog_view_use *uses = arena_array(a, json_array_size(list), sizeof(*uses));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *j = json_array_get(list, i);
-        uses[i] = (struct catalog_view_use){.name = member(j, "name", a),
-                                            .field_id = (int32_t)number(j, "field_id"),
-                                            .dataset_id = member(j, "dataset_id", a)};
+        uses[i] = (struct catalog_view_use){.name = json_str_copy(j, "name", a),
+                                            .field_id = (int32_t)json_i64_of(j, "field_id"),
+                                            .dataset_id = json_str_copy(j, "dataset_id", a)};
     }
     ret->uses = uses;
     ret->use_count = json_array_size(list);
@@ -163,10 +153,10 @@ static enum err_code definition_of(const json_t *j, struct arena *a, struct cata
     if (!json_get_str(j, "row_filter", &filter)) {
         return err_set(err, ERR_CORRUPT, "a definition says nothing of its rows");
     }
-    ret->number = number(j, "number");
+    ret->number = json_i64_of(j, "number");
     ret->row_filter = arena_str(a, filter);
-    ret->author = member(j, "author", a);
-    ret->updated_us = number(j, "time_us");
+    ret->author = json_str_copy(j, "author", a);
+    ret->updated_us = json_i64_of(j, "time_us");
     uses_of(json_object_get(j, "uses"), a, ret);
     return columns_of(json_object_get(j, "columns"), a, ret, err);
 }

@@ -59,16 +59,6 @@ static bool confirmed(const struct args *a) {
     return args_flag(a, "dry-run") || cli_confirmed(a, question.ptr);
 }
 
-static int64_t number_of(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
-static struct str text_of(const json_t *j, const char *key) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? s : STR_NONE;
-}
-
 static void fact(const struct args *a, const char *name, int64_t number, struct buf *out) {
     buf_printf(out, "%-18s " STR_FMT "\n", name, STR_ARG(grid_number(number, a->arena)));
 }
@@ -76,19 +66,19 @@ static void fact(const struct args *a, const char *name, int64_t number, struct 
 static void show_look(const struct args *a, const json_t *j, struct buf *out) {
     const json_t *list = json_object_get(j, "datasets");
     const json_t *sharing = json_object_get(j, "sharing");
-    fact(a, "subjects", number_of(j, "subjects"), out);
-    fact(a, "rows", number_of(j, "rows"), out);
-    if (number_of(j, "held") > 0) {
-        fact(a, "held", number_of(j, "held"), out);
+    fact(a, "subjects", json_i64_of(j, "subjects"), out);
+    fact(a, "rows", json_i64_of(j, "rows"), out);
+    if (json_i64_of(j, "held") > 0) {
+        fact(a, "held", json_i64_of(j, "held"), out);
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         buf_printf(out, "\n%-18s " STR_FMT "." STR_FMT "\n", "dataset",
-                   STR_ARG(text_of(one, "dataset")), STR_ARG(text_of(one, "column")));
-        fact(a, "keys found", number_of(one, "keys_found"), out);
-        fact(a, "rows", number_of(one, "rows"), out);
-        fact(a, "files", number_of(one, "files"), out);
-        fact(a, "snapshots", number_of(one, "snapshots_changed"), out);
+                   STR_ARG(json_str_of(one, "dataset")), STR_ARG(json_str_of(one, "column")));
+        fact(a, "keys found", json_i64_of(one, "keys_found"), out);
+        fact(a, "rows", json_i64_of(one, "rows"), out);
+        fact(a, "files", json_i64_of(one, "files"), out);
+        fact(a, "snapshots", json_i64_of(one, "snapshots_changed"), out);
     }
     for (size_t i = 0; i < json_array_size(sharing); i++) {
         buf_printf(out, "%s%-18s %s\n", i == 0 ? "\n" : "", i == 0 ? "not asked for" : "",
@@ -103,22 +93,22 @@ static void show_receipt(const struct args *a, const json_t *j, struct buf *out)
     int64_t rows = 0;
     bool clean = false;
     for (size_t i = 0; i < json_array_size(list); i++) {
-        rows += number_of(json_array_get(list, i), "rows_removed");
+        rows += json_i64_of(json_array_get(list, i), "rows_removed");
     }
     (void)json_get_bool(scan, "clean", &clean);
-    buf_printf(out, "%-18s " STR_FMT "\n", "erasure", STR_ARG(text_of(j, "id")));
-    fact(a, "subjects", number_of(json_object_get(j, "subjects"), "count"), out);
+    buf_printf(out, "%-18s " STR_FMT "\n", "erasure", STR_ARG(json_str_of(j, "id")));
+    fact(a, "subjects", json_i64_of(json_object_get(j, "subjects"), "count"), out);
     fact(a, "datasets", (int64_t)json_array_size(list), out);
     fact(a, "rows removed", rows, out);
     fact(a, "objects removed", (int64_t)json_array_size(json_object_get(j, "removed")), out);
-    fact(a, "objects searched", number_of(scan, "objects"), out);
+    fact(a, "objects searched", json_i64_of(scan, "objects"), out);
     buf_printf(out, "%-18s " STR_FMT "\n", "bytes searched",
-               STR_ARG(grid_bytes(number_of(scan, "bytes"), a->arena)));
+               STR_ARG(grid_bytes(json_i64_of(scan, "bytes"), a->arena)));
     for (size_t i = 0; i < json_array_size(findings); i++) {
         const json_t *f = json_array_get(findings, i);
         buf_printf(out, "%-18s " STR_FMT ": " STR_FMT " (%" PRId64 ")\n", "STILL FOUND",
-                   STR_ARG(text_of(f, "object")), STR_ARG(text_of(f, "where")),
-                   number_of(f, "count"));
+                   STR_ARG(json_str_of(f, "object")), STR_ARG(json_str_of(f, "where")),
+                   json_i64_of(f, "count"));
     }
     buf_printf(out, "%-18s %s\n", "result",
                clean ? "clean: nothing was found in what remains" : "NOT CLEAN: see above");
@@ -196,7 +186,7 @@ static enum err_code verify(const struct args *a, struct err *err) {
         bool good = false;
         (void)json_get_bool(check, "ok", &good);
         buf_printf(&out, "%-5s %-10.*s " STR_FMT "\n", good ? "ok" : "FAIL",
-                   STR_ARG(text_of(check, "check")), STR_ARG(text_of(check, "says")));
+                   STR_ARG(json_str_of(check, "check")), STR_ARG(json_str_of(check, "says")));
     }
     TRY(grid_write(&out, err));
     return ok ? ERR_OK : err_set(err, ERR_CORRUPT, "the receipt does not hold");

@@ -170,15 +170,10 @@ static void ingest_path(const struct args *a, struct str dataset, const char *mo
     }
 }
 
-static int64_t member_i64(const json_t *j, const char *key) {
-    int64_t value = 0;
-    return json_get_i64(j, key, &value) ? value : 0;
-}
-
 static void say_rejected(const json_t *answer) {
     const json_t *rejected = json_object_get(answer, "rejected");
     const json_t *first = json_object_get(rejected, "first");
-    const int64_t count = member_i64(rejected, "count");
+    const int64_t count = json_i64_of(rejected, "count");
     struct str url = STR_NONE;
     if (count == 0) {
         return;
@@ -190,7 +185,7 @@ static void say_rejected(const json_t *answer) {
         struct str column = STR_NONE;
         (void)json_get_str(row, "reason", &reason);
         (void)json_get_str(row, "column", &column);
-        fprintf(stderr, "  line %" PRId64 "%s" STR_FMT ": " STR_FMT "\n", member_i64(row, "line"),
+        fprintf(stderr, "  line %" PRId64 "%s" STR_FMT ": " STR_FMT "\n", json_i64_of(row, "line"),
                 column.len > 0 ? ", column " : "", STR_ARG(column), STR_ARG(reason));
     }
     if (json_get_str(rejected, "url", &url)) {
@@ -224,22 +219,22 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
     }
     const json_t *changed = json_object_get(answer, "changed");
     if (changed != NULL) {
-        const struct str sent = grid_number(member_i64(changed, "rows"), arena);
-        const struct str matched = grid_number(member_i64(changed, "matched"), arena);
+        const struct str sent = grid_number(json_i64_of(changed, "rows"), arena);
+        const struct str matched = grid_number(json_i64_of(changed, "matched"), arena);
         buf_printf(&out,
                    "%s -> " STR_FMT ": " STR_FMT " rows sent, " STR_FMT
                    " of their keys were there, %" PRId64 " ms\n",
                    u->path, STR_ARG(dataset), STR_ARG(sent), STR_ARG(matched),
-                   member_i64(answer, "duration_ms"));
+                   json_i64_of(answer, "duration_ms"));
         return grid_write(&out, err);
     }
-    const struct str rows = grid_number(member_i64(answer, "rows"), arena);
-    const struct str bytes = grid_bytes(member_i64(answer, "bytes"), arena);
+    const struct str rows = grid_number(json_i64_of(answer, "rows"), arena);
+    const struct str bytes = grid_bytes(json_i64_of(answer, "bytes"), arena);
     buf_printf(&out,
                "%s -> " STR_FMT ": " STR_FMT " row%s, %zu columns, " STR_FMT ", %" PRId64 " ms\n",
                u->path, STR_ARG(dataset), STR_ARG(rows), str_is(rows, "1") ? "" : "s",
                json_array_size(json_object_get(answer, "schema")), STR_ARG(bytes),
-               member_i64(answer, "duration_ms"));
+               json_i64_of(answer, "duration_ms"));
     return grid_write(&out, err);
 }
 
@@ -267,7 +262,7 @@ static enum err_code ingest_one(const struct args *a, struct client *c, const ch
     TRY(json_parse_stored(buf_str(&answer.body), "the server's answer", &json, err));
     TRY(say_done(a, &u, json, err));
     say_rejected(json);
-    cli_say_suppressed(member_i64(json, "rows_suppressed"));
+    cli_say_suppressed(json_i64_of(json, "rows_suppressed"));
     return ERR_OK;
 }
 

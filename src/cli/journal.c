@@ -57,11 +57,6 @@ static uint64_t number(const json_t *j, const char *key) {
     return json_get_i64(j, key, &n) && n > 0 ? (uint64_t)n : 0;
 }
 
-static struct str text(const json_t *j, const char *key, struct arena *a) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? arena_str(a, s) : STR_NONE;
-}
-
 static enum err_code verify_server(const struct args *a, struct verdict *ret, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(PATH_BYTES_MAX);
     DEFER(json_decrefp) json_t *j = NULL;
@@ -75,11 +70,12 @@ static enum err_code verify_server(const struct args *a, struct verdict *ret, st
                                         .changes = number(j, "changes"),
                                         .checkpoints = number(j, "checkpoints"),
                                         .seen_seq = number(j, "seen_seq"),
-                                        .head_sha256 = text(j, "head_sha256", a->arena),
-                                        .note = text(j, "note", a->arena)};
+                                        .head_sha256 = json_str_copy(j, "head_sha256", a->arena),
+                                        .note = json_str_copy(j, "note", a->arena)};
     bool good = false;
     if (!json_get_bool(j, "good", &good) || !good) {
-        (void)err_set(&ret->damage, ERR_CORRUPT, STR_FMT, STR_ARG(text(j, "damage", a->arena)));
+        (void)err_set(&ret->damage, ERR_CORRUPT, STR_FMT,
+                      STR_ARG(json_str_copy(j, "damage", a->arena)));
     }
     return ERR_OK;
 }

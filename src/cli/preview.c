@@ -9,12 +9,6 @@
 
 enum { OUT_BYTES_MAX = 64 << 20, BODY_BYTES_MAX = 1 << 20 };
 
-static struct str text_of(const json_t *j, const char *key) {
-    struct str s = STR_NONE;
-    (void)json_get_str(j, key, &s);
-    return s;
-}
-
 static void cell_value(struct grid *t, const json_t *value) {
     if (value == NULL || json_is_null(value)) {
         grid_cell_null(t);
@@ -31,7 +25,7 @@ static void add_columns(struct grid *t, const json_t *columns, struct str as) {
     size_t i;
     grid_column(t, STR("row"), false);
     json_array_foreach(columns, i, column) {
-        const struct str name = text_of(column, "name");
+        const struct str name = json_str_of(column, "name");
         grid_column(t, name, false);
         if (json_is_true(json_object_get(column, "masked"))) {
             grid_column(
@@ -63,14 +57,14 @@ static void add_rows(struct grid *t, const json_t *columns, const json_t *rows) 
 }
 
 static void add_side(const struct args *a, const json_t *side, struct buf *out) {
-    const struct str as = text_of(side, "as");
-    const struct str outcome = text_of(side, "outcome");
+    const struct str as = json_str_of(side, "as");
+    const struct str outcome = json_str_of(side, "outcome");
     int64_t base = 0;
     int64_t shown = 0;
     buf_printf(out, "%s", out->len > 0 ? "\n" : "");
     if (!str_is(outcome, "ok")) {
         buf_printf(out, STR_FMT ": " STR_FMT " (" STR_FMT ")\n", STR_ARG(as),
-                   STR_ARG(text_of(side, "message")), STR_ARG(outcome));
+                   STR_ARG(json_str_of(side, "message")), STR_ARG(outcome));
         return;
     }
     struct grid t = GRID(a->arena);

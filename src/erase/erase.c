@@ -54,11 +54,6 @@ static const json_t *target_of(const struct step *s) {
     return json_array_get(json_object_get(s->record->entity, "targets"), s->at);
 }
 
-static struct str member(const json_t *j, const char *key) {
-    struct str v = STR_NONE;
-    return json_get_str(j, key, &v) ? v : STR_NONE;
-}
-
 // The record with this target as it is after a step; *ret_target is in it.
 static json_t *edit_target(const struct step *s, const char *state, json_t **ret_target) {
     json_t *entity = erase_record_edit(s->record);
@@ -123,8 +118,8 @@ static enum err_code reread(struct step *s, struct err *err) {
 }
 
 static enum err_code rewrite(struct step *s, struct err *err) {
-    const struct erase_target target = {member(target_of(s), "dataset"),
-                                        member(target_of(s), "column")};
+    const struct erase_target target = {json_str_of(target_of(s), "dataset"),
+                                        json_str_of(target_of(s), "column")};
     const struct erase_history_work work = {
         .target = &target,
         .subjects = &s->subjects,
@@ -152,13 +147,14 @@ static enum err_code remove_old(struct step *s, struct err *err) {
     size_t count;
     TRY(catalog_content_get(s->erase->options.catalog, &content, &list, err));
     erase_objects_of(list, s->arena, &objects, &count);
-    TRY(erase_history_remove(s->erase, member(target, "dataset"), objects, count, s->job, err));
+    TRY(erase_history_remove(s->erase, json_str_of(target, "dataset"), objects, count, s->job,
+                             err));
     return put_state(s, "removed", NULL, err);
 }
 
 static enum err_code do_target(struct step *s, struct err *err) {
     for (size_t i = 0; i < STEP_ATTEMPTS; i++) {
-        const struct str state = member(target_of(s), "state");
+        const struct str state = json_str_of(target_of(s), "state");
         if (str_is(state, "removed")) {
             return ERR_OK;
         }
@@ -166,7 +162,7 @@ static enum err_code do_target(struct step *s, struct err *err) {
         TRY(str_is(state, "pending") ? rewrite(s, err) : remove_old(s, err));
     }
     return err_set(err, ERR_BUSY, "dataset \"" STR_FMT "\" changes too fast to be erased from",
-                   STR_ARG(member(target_of(s), "dataset")));
+                   STR_ARG(json_str_of(target_of(s), "dataset")));
 }
 
 // Before the rows are looked for, so that none comes in behind.
@@ -182,8 +178,8 @@ static enum err_code suppress(struct step *s, struct err *err) {
     const json_t *targets = json_object_get(s->record->entity, "targets");
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
-        const struct table_suppress list = {.dataset = member(target, "dataset"),
-                                            .column = member(target, "column"),
+        const struct table_suppress list = {.dataset = json_str_of(target, "dataset"),
+                                            .column = json_str_of(target, "column"),
                                             .keys = s->subjects.keys,
                                             .key_count = s->subjects.key_count,
                                             .fence = true};
@@ -209,7 +205,7 @@ static enum err_code do_targets(struct step *s, struct err *err) {
 }
 
 static bool is_state(const struct erase_record *r, const char *state) {
-    return str_is(member(r->entity, "state"), state);
+    return str_is(json_str_of(r->entity, "state"), state);
 }
 
 static enum err_code run_once(struct erase *e, struct str id, struct job *job, struct arena *a,

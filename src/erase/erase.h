@@ -8,7 +8,7 @@
 //
 // An erasure is an entity ("erasure:ID") that moves through these steps, each recorded before the
 // next begins; the values stand in a content object that its last step removes. What a kill
-// interrupts is taken up again by erase_resume, and ends in the same place. It cannot be undone,
+// interrupts is taken up again by erase_run, and ends in the same place. It cannot be undone,
 // and once it has begun it cannot be given up: cancelling its job only pauses it.
 //
 // History is not lost: snapshots keep their ids and times, and show what they showed but for the

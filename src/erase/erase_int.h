@@ -101,14 +101,12 @@ size_t erase_matcher_longest(const struct erase_matcher *m); // bytes of the lon
 void erase_matcher_count(const struct erase_matcher *m, int64_t *ret_values, int64_t *ret_short);
 // How many times a long value stands in the text.
 int64_t erase_match_text(const struct erase_matcher *m, struct str text);
-// The same for bytes that are no text: decimal digits of keys that are integers do not count there.
-int64_t erase_match_bytes(const struct erase_matcher *m, struct str bytes);
 // A part of something longer: what stands before `from` and from `to` on is looked at, but only
 // values that begin between the two count.
 struct erase_match_part {
     struct str bytes;
     size_t from, to;
-    bool text; // as erase_match_text, else as erase_match_bytes
+    bool text; // in bytes that are no text decimal digits of keys that are integers do not count
 };
 int64_t erase_match_part(const struct erase_matcher *m, const struct erase_match_part *part);
 // Is the whole cell one of the values (as text), whatever its length?

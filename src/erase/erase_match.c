@@ -404,11 +404,6 @@ int64_t erase_match_text(const struct erase_matcher *m, struct str text) {
     return erase_match_part(m, &part);
 }
 
-int64_t erase_match_bytes(const struct erase_matcher *m, struct str bytes) {
-    const struct erase_match_part part = {.bytes = bytes, .to = bytes.len};
-    return erase_match_part(m, &part);
-}
-
 bool erase_match_cell(const struct erase_matcher *m, struct str cell) {
     return cell.len > 0 && cell.len <= m->longest && find_value(m, cell) != NULL;
 }

@@ -110,16 +110,6 @@ static void add_bytes(struct page *p, int64_t bytes) {
     buf_printf(p->out, unit > 0 && n < 100 ? "%.1f %s" : "%.0f %s", n, units[unit]);
 }
 
-static struct str text_of(const json_t *j, const char *key) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? s : STR_NONE;
-}
-
-static int64_t number_of(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
 static bool flag_of(const json_t *j, const char *key) {
     bool b = false;
     return json_get_bool(j, key, &b) && b;
@@ -176,20 +166,20 @@ static void add_head(struct page *p) {
            "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
            "<meta name=\"referrer\" content=\"no-referrer\">"
            "<meta name=\"robots\" content=\"noindex\">\n<title>Erasure ");
-    add_text(p, text_of(p->receipt, "id"));
+    add_text(p, json_str_of(p->receipt, "id"));
     add(p, "</title>\n<style>");
     add(p, style);
     add(p, "</style></head>\n<body><main>\n<h1>Receipt of an erasure</h1>\n<p class=\"id\">"
            "Erasure ");
-    add_code(p, text_of(p->receipt, "id"));
+    add_code(p, json_str_of(p->receipt, "id"));
     add(p, " on the server ");
-    add_code(p, text_of(p->receipt, "server"));
+    add_code(p, json_str_of(p->receipt, "server"));
     add(p, "</p>\n");
 }
 
 static void add_result(struct page *p) {
     const json_t *scan = json_object_get(p->receipt, "scan");
-    const int64_t found = number_of(scan, "found");
+    const int64_t found = json_i64_of(scan, "found");
     if (flag_of(scan, "clean") && found == 0) {
         add(p, "<p class=\"result\">The data was removed. A search through everything that "
                "remained found nothing.</p>\n");
@@ -207,17 +197,17 @@ static void add_story(struct page *p) {
     size_t i;
     int64_t rows = 0;
     json_array_foreach(datasets, i, item) {
-        rows += number_of(item, "rows_removed");
+        rows += json_i64_of(item, "rows_removed");
     }
     add(p, "<h2>What was done</h2>\n<p>");
     add(p, "<strong>");
-    add_text(p, text_of(p->receipt, "requested_by"));
+    add_text(p, json_str_of(p->receipt, "requested_by"));
     add(p, "</strong> asked for it on ");
-    add_time(p, text_of(p->receipt, "requested_at"));
+    add_time(p, json_str_of(p->receipt, "requested_at"));
     add(p, ", for this reason:</p>\n<blockquote>");
-    add_text(p, text_of(p->receipt, "reason"));
+    add_text(p, json_str_of(p->receipt, "reason"));
     add(p, "</blockquote>\n<p>All data of ");
-    add_count(p, number_of(json_object_get(p->receipt, "subjects"), "count"), "subject",
+    add_count(p, json_i64_of(json_object_get(p->receipt, "subjects"), "count"), "subject",
               "subjects");
     add(p, " was erased. A subject is one value of a dataset&#39;s key column: usually a person. "
            "The receipt holds none of these values.</p>\n<p>");
@@ -229,20 +219,20 @@ static void add_story(struct page *p) {
     add_count(p, (int64_t)json_array_size(json_object_get(p->receipt, "removed")),
               "stored object was", "stored objects were");
     add(p, " then deleted for good");
-    const int64_t local = number_of(p->receipt, "local_files_removed");
+    const int64_t local = json_i64_of(p->receipt, "local_files_removed");
     if (local > 0) {
         add(p, ", and ");
         add_count(p, local, "local file", "local files");
         add(p, " of the server");
     }
-    const int64_t texts = number_of(p->receipt, "query_texts_removed");
+    const int64_t texts = json_i64_of(p->receipt, "query_texts_removed");
     if (texts > 0) {
         add(p, ", and ");
         add_count(p, texts, "stored statement", "stored statements");
         add(p, " of a query that named one of them");
     }
     add(p, ".</p>\n<p>The work and the search were finished on ");
-    add_time(p, text_of(p->receipt, "finished_at"));
+    add_time(p, json_str_of(p->receipt, "finished_at"));
     add(p, ".</p>\n");
 }
 
@@ -256,17 +246,17 @@ static void add_datasets(struct page *p) {
            "</tr></thead>\n<tbody>");
     json_array_foreach(json_object_get(p->receipt, "datasets"), i, item) {
         add(p, "<tr>");
-        add_cell_text(p, text_of(item, "dataset"));
-        add_cell_text(p, text_of(item, "column"));
-        add_cell_number(p, number_of(item, "rows_removed"));
-        add_cell_number(p, number_of(item, "files_rewritten"));
-        add_cell_number(p, number_of(item, "files_removed"));
+        add_cell_text(p, json_str_of(item, "dataset"));
+        add_cell_text(p, json_str_of(item, "column"));
+        add_cell_number(p, json_i64_of(item, "rows_removed"));
+        add_cell_number(p, json_i64_of(item, "files_rewritten"));
+        add_cell_number(p, json_i64_of(item, "files_removed"));
         add(p, "<td class=\"n\">");
-        add_number(p, number_of(item, "snapshots_rewritten"));
+        add_number(p, json_i64_of(item, "snapshots_rewritten"));
         add(p, " of ");
-        add_number(p, number_of(item, "snapshots"));
+        add_number(p, json_i64_of(item, "snapshots"));
         add(p, "</td>");
-        add_cell_number(p, number_of(item, "tombstones"));
+        add_cell_number(p, json_i64_of(item, "tombstones"));
         add(p, "</tr>\n");
     }
     add(p, "</tbody></table></div>\n");
@@ -283,10 +273,10 @@ static void add_findings(struct page *p, const json_t *scan) {
            "<th class=\"n\">Times</th></tr></thead>\n<tbody>");
     json_array_foreach(findings, i, item) {
         add(p, "<tr><td class=\"mono\">");
-        add_text(p, text_of(item, "object"));
+        add_text(p, json_str_of(item, "object"));
         add(p, "</td>");
-        add_cell_text(p, text_of(item, "where"));
-        add_cell_number(p, number_of(item, "count"));
+        add_cell_text(p, json_str_of(item, "where"));
+        add_cell_number(p, json_i64_of(item, "count"));
         add(p, "</tr>\n");
     }
     add(p, "</tbody></table></div>\n");
@@ -296,25 +286,25 @@ static void add_search(struct page *p) {
     const json_t *scan = json_object_get(p->receipt, "scan");
     add(p, "<h2>The search afterwards</h2>\n<p>Every object that remained was opened, decoded and "
            "searched: ");
-    add_count(p, number_of(scan, "objects"), "object", "objects");
+    add_count(p, json_i64_of(scan, "objects"), "object", "objects");
     add(p, " and ");
-    add_count(p, number_of(scan, "local_files"), "local file", "local files");
+    add_count(p, json_i64_of(scan, "local_files"), "local file", "local files");
     add(p, ", ");
-    add_bytes(p, number_of(scan, "bytes"));
+    add_bytes(p, json_i64_of(scan, "bytes"));
     add(p, " and ");
-    add_count(p, number_of(scan, "rows"), "row", "rows");
+    add_count(p, json_i64_of(scan, "rows"), "row", "rows");
     add(p, ". Among them were ");
-    add_count(p, number_of(scan, "parquet"), "Parquet file", "Parquet files");
+    add_count(p, json_i64_of(scan, "parquet"), "Parquet file", "Parquet files");
     add(p, ", ");
-    add_count(p, number_of(scan, "avro"), "Avro file", "Avro files");
+    add_count(p, json_i64_of(scan, "avro"), "Avro file", "Avro files");
     add(p, ", ");
-    add_count(p, number_of(scan, "json"), "JSON file", "JSON files");
+    add_count(p, json_i64_of(scan, "json"), "JSON file", "JSON files");
     add(p, " and ");
-    add_count(p, number_of(scan, "other"), "other", "others");
+    add_count(p, json_i64_of(scan, "other"), "other", "others");
     add(p, ".</p>\n<p>It looked for ");
-    add_count(p, number_of(scan, "values"), "value", "values");
+    add_count(p, json_i64_of(scan, "values"), "value", "values");
     add(p, " of the subjects");
-    const int64_t brief = number_of(scan, "short_values");
+    const int64_t brief = json_i64_of(scan, "short_values");
     if (brief > 0) {
         add(p, "; ");
         add_number(p, brief);
@@ -322,7 +312,7 @@ static void add_search(struct page *p) {
         add(p, " so short that whole cells and whole texts were compared, not words in free text");
     }
     add(p, ". It found ");
-    const int64_t found = number_of(scan, "found");
+    const int64_t found = json_i64_of(scan, "found");
     if (found == 0) {
         add(p, "none.</p>\n");
     } else {
@@ -338,7 +328,7 @@ static void add_suppression(struct page *p) {
         return;
     }
     add(p, "<h2>Later deliveries</h2>\n<p>Keyed fingerprints (HMAC-SHA-256) of ");
-    add_count(p, number_of(kept, "keys"), "key", "keys");
+    add_count(p, json_i64_of(kept, "keys"), "key", "keys");
     add(p, " are kept, so that rows of the same subjects in a later delivery are not let in. "
            "The keys cannot be read from them.</p>\n");
 }
@@ -369,11 +359,11 @@ static void add_removed(struct page *p) {
            "<th class=\"n\">Bytes</th><th>SHA-256</th></tr></thead>\n<tbody>");
     json_array_foreach(removed, i, item) {
         add(p, "<tr><td class=\"mono\">");
-        add_text(p, text_of(item, "object"));
+        add_text(p, json_str_of(item, "object"));
         add(p, "</td>");
-        add_cell_number(p, number_of(item, "bytes"));
+        add_cell_number(p, json_i64_of(item, "bytes"));
         add(p, "<td class=\"mono\">");
-        add_text(p, text_of(item, "sha256"));
+        add_text(p, json_str_of(item, "sha256"));
         add(p, "</td></tr>\n");
     }
     add(p, "</tbody></table></div></details>\n");
@@ -397,11 +387,11 @@ static void add_proof(struct page *p) {
            "the catalog&#39;s log still proves it, and whether the removed objects are still "
            "gone. With <code>--data DIR</code> it works on a data folder without a running "
            "server.</p>\n<dl>");
-    add_fact(p, "Signature (Ed25519)", text_of(p->receipt, "signature"));
-    add_fact(p, "Public key", text_of(key, "public"));
-    add_fact(p, "Name of the key", text_of(key, "id"));
-    add_fact(p, "Record of the log", arena_printf(p->arena, "%" PRId64, number_of(log, "seq")));
-    add_fact(p, "Its SHA-256", text_of(log, "sha256"));
+    add_fact(p, "Signature (Ed25519)", json_str_of(p->receipt, "signature"));
+    add_fact(p, "Public key", json_str_of(key, "public"));
+    add_fact(p, "Name of the key", json_str_of(key, "id"));
+    add_fact(p, "Record of the log", arena_printf(p->arena, "%" PRId64, json_i64_of(log, "seq")));
+    add_fact(p, "Its SHA-256", json_str_of(log, "sha256"));
     add(p, "</dl>\n</main></body></html>\n");
 }
 

@@ -37,20 +37,10 @@ json_t *erase_record_change(const struct erase_record *r, json_t *value) {
     return catalog_change(key_of(r->id, &a), r->version, value);
 }
 
-static struct str text_of(const json_t *j, const char *key) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? s : STR_NONE;
-}
-
-static int64_t number_of(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
 struct catalog_author erase_record_author(const struct erase_record *r, const char *action) {
-    return (struct catalog_author){.actor = text_of(r->entity, "actor"),
+    return (struct catalog_author){.actor = json_str_of(r->entity, "actor"),
                                    .action = str_from(action),
-                                   .reason = text_of(r->entity, "reason")};
+                                   .reason = json_str_of(r->entity, "reason")};
 }
 
 enum err_code erase_record_put(struct erase *e, struct erase_record *r,
@@ -75,13 +65,13 @@ enum err_code erase_record_put(struct erase *e, struct erase_record *r,
 struct erase_view erase_record_view(struct str id, json_t *entity, struct arena *a) {
     struct erase_view v = {
         .id = arena_str(a, id),
-        .state = arena_str(a, text_of(entity, "state")),
-        .actor = arena_str(a, text_of(entity, "actor")),
-        .reason = arena_str(a, text_of(entity, "reason")),
-        .created_us = number_of(entity, "created_us"),
-        .finished_us = number_of(entity, "finished_us"),
-        .subjects = number_of(entity, "subjects"),
-        .rows = number_of(entity, "rows"),
+        .state = arena_str(a, json_str_of(entity, "state")),
+        .actor = arena_str(a, json_str_of(entity, "actor")),
+        .reason = arena_str(a, json_str_of(entity, "reason")),
+        .created_us = json_i64_of(entity, "created_us"),
+        .finished_us = json_i64_of(entity, "finished_us"),
+        .subjects = json_i64_of(entity, "subjects"),
+        .rows = json_i64_of(entity, "rows"),
         .entity = entity,
     };
     (void)json_get_bool(entity, "clean", &v.clean);
@@ -155,7 +145,7 @@ enum err_code erase_receipt(struct erase *e, struct str id, struct arena *a, str
     struct erase_view v;
     const struct catalog_bucket *bucket;
     TRY(erase_get(e, id, a, &v, err));
-    const struct str object = text_of(json_object_get(v.entity, "receipt"), "object");
+    const struct str object = json_str_of(json_object_get(v.entity, "receipt"), "object");
     if (!str_is(v.state, "done")) {
         return err_set(err, ERR_CONFLICT,
                        "erasure \"" STR_FMT "\" is not done yet: its receipt comes with its end",

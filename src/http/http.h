@@ -102,8 +102,6 @@ bool http_listen_is_loopback(struct str listen);
 // First header or query parameter of that name (headers: case-insensitive); false when absent.
 bool http_header(struct http_request *r, const char *name, struct str *ret);
 bool http_query(const struct http_request *r, const char *name, struct str *ret);
-// Announced length of the body, or -1.
-int64_t http_content_length(struct http_request *r);
 
 // In head: where the body goes. Past max bytes: fail with ERR_TOO_LARGE, the rest is not read. What
 // the ctx of a sink or stream points to must live until done.
@@ -144,5 +142,3 @@ struct http_stream {
 };
 void http_answer_stream(struct http_request *r, int status, const char *content_type,
                         struct http_stream stream);
-// Ends the connection after this answer.
-void http_close_after(struct http_request *r);

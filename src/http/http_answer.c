@@ -61,10 +61,6 @@ void http_answer(struct http_request *r, int status, const char *content_type, s
     end_of_making(r->conn);
 }
 
-void http_close_after(struct http_request *r) {
-    r->conn->close = true;
-}
-
 // The next piece that has bytes, or the last one.
 static enum err_code pull(struct http_conn *c, struct err *err) {
     struct http_answer *a = &c->answer;

@@ -328,7 +328,3 @@ bool http_query(const struct http_request *r, const char *name, struct str *ret)
     }
     return false;
 }
-
-int64_t http_content_length(struct http_request *r) {
-    return r->conn->body.length;
-}

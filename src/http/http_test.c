@@ -162,8 +162,7 @@ static void on_handle(void *ctx, struct http_request *r) {
                        STR_ARG(r->query[i].value));
         }
         http_answer(r, 200, text_plain, buf_str(&x->text));
-    } else if (str_is(r->path, "/close")) {
-        http_close_after(r);
+    } else if (str_is(r->path, "/nothing")) {
         http_answer(r, 204, NULL, STR_NONE);
     } else {
         http_answer(r, 200, text_plain, r->path);
@@ -271,7 +270,7 @@ static void connections_are_kept(void **state) {
     assert_true(str_is(body_of(read_answer(fd, false, &a)), "/a"));
     send_all(fd, STR("P/1.1\r\nHost: x\r\n\r\n"));
     assert_true(str_is(body_of(read_answer(fd, false, &a)), "/b"));
-    send_all(fd, STR("GET /close HTTP/1.1\r\nHost: x\r\n\r\n"));
+    send_all(fd, STR("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     const struct str last = read_to_end(fd, &a);
     assert_int_equal(status_of(last), 204);
     assert_true(has(last, "Connection: close\r\n"));

@@ -134,8 +134,8 @@ struct txlog_head {
 // Makes the record's changes in the state and moves the head. tail_lock is held.
 MUST_CHECK enum err_code txlog_apply(struct txlog *l, const struct txlog_record *r,
                                      struct err *err);
-// Replays all records behind the head. tail_lock is held. If the transaction `watch` comes by,
-// its record's number and time are left in *ret_seen (unless NULL).
+// Replays all records behind the head. tail_lock is held. If the transaction `seen->id` comes by,
+// its record's number and time are left there. seen may be NULL.
 struct txlog_seen {
     struct str id;
     uint64_t seq; // 0: not seen

@@ -38,30 +38,20 @@ const struct table_tombstone_item *table_tombstone_find(const struct table_tombs
 
 // Reading
 
-static struct str text_of(const json_t *j, const char *key, struct arena *a) {
-    struct str s = STR_NONE;
-    return json_get_str(j, key, &s) ? arena_str(a, s) : STR_NONE;
-}
-
-static int64_t number_of(const json_t *j, const char *key) {
-    int64_t n = 0;
-    return json_get_i64(j, key, &n) ? n : 0;
-}
-
 static enum err_code read_item(const json_t *j, struct arena *a, struct table_tombstone_item *ret,
                                struct err *err) {
     uint8_t secret[SECRET_BYTES];
     struct str value;
     *ret = (struct table_tombstone_item){
-        .value = text_of(j, "value", a),
-        .key = text_of(j, "key", a),
-        .actor = text_of(j, "actor", a),
-        .on_behalf_of = text_of(j, "on_behalf_of", a),
-        .reason = text_of(j, "reason", a),
-        .time_us = number_of(j, "time_us"),
-        .rows = number_of(j, "rows"),
-        .purge_not_before_us = number_of(j, "purge_not_before_us"),
-        .purge_by_us = number_of(j, "purge_by_us"),
+        .value = json_str_copy(j, "value", a),
+        .key = json_str_copy(j, "key", a),
+        .actor = json_str_copy(j, "actor", a),
+        .on_behalf_of = json_str_copy(j, "on_behalf_of", a),
+        .reason = json_str_copy(j, "reason", a),
+        .time_us = json_i64_of(j, "time_us"),
+        .rows = json_i64_of(j, "rows"),
+        .purge_not_before_us = json_i64_of(j, "purge_not_before_us"),
+        .purge_by_us = json_i64_of(j, "purge_by_us"),
     };
     (void)json_get_bool(j, "integer", &ret->integer);
     if (!json_get_str(j, "value", &value) || !hex_decode(ret->key, secret, sizeof(secret))) {
@@ -78,9 +68,9 @@ static struct table_tombstones_applied read_applied(const json_t *j, struct aren
         const json_t *value = json_array_get(values, i);
         list[i] = arena_str(a, (struct str){json_string_value(value), json_string_length(value)});
     }
-    return (struct table_tombstones_applied){.column = text_of(j, "column", a),
-                                             .field_id = (int32_t)number_of(j, "field_id"),
-                                             .sequence = number_of(j, "sequence"),
+    return (struct table_tombstones_applied){.column = json_str_copy(j, "column", a),
+                                             .field_id = (int32_t)json_i64_of(j, "field_id"),
+                                             .sequence = json_i64_of(j, "sequence"),
                                              .values = list,
                                              .count = count};
 }
@@ -103,8 +93,8 @@ static enum err_code read_list(const json_t *body, struct arena *a,
         past[i] = read_applied(json_array_get(applied, i), a);
     }
     *ret = (struct table_tombstone_list){
-        .column = text_of(body, "column", a),
-        .field_id = (int32_t)number_of(body, "field_id"),
+        .column = json_str_copy(body, "column", a),
+        .field_id = (int32_t)json_i64_of(body, "field_id"),
         .items = list,
         .count = count,
         .by_value = sorted,

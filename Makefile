@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 ARGS ?=
 
-.PHONY: build run test bench format lint install clean help
+.PHONY: build run test bench bench-peers format lint install clean help
 
 build:
 	@tools/setup build
@@ -25,6 +25,10 @@ bench: build
 	@cmake --build --preset release --target tarn_baseline tarn_make_catalog
 	@bench/run $(ARGS)
 
+bench-peers: build
+	@tools/setup bench-peers
+	@build/deps/peers/bin/python bench/peers/run $(ARGS)
+
 format:
 	@tools/lint format-fix
 
@@ -43,6 +47,7 @@ help:
 	@echo 'make run       a server with demonstration data in ./tarn-data (ARGS="--listen 127.0.0.1:9000")'
 	@echo 'make test      builds with gcc, clang and the sanitizers, runs all tests (ARGS="-R store": some)'
 	@echo 'make bench     measures against the engine itself (ARGS="ingest query": some sections; --json)'
+	@echo 'make bench-peers  measures beside DuckDB, DataFusion, Polars, ClickHouse, PyIceberg, DuckLake (docs/peers.md)'
 	@echo 'make format    lays out the sources with clang-format'
 	@echo 'make lint      the style checks alone: layout, tidy, cppcheck, clang-tidy'
 	@echo 'make install   installs below PREFIX (now $(PREFIX)); DESTDIR goes in front of it'

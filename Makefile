@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 ARGS ?=
 
-.PHONY: build run test bench bench-peers format lint install clean help
+.PHONY: build run test bench bench-peers interop format lint install clean help
 
 build:
 	@tools/setup build
@@ -29,6 +29,9 @@ bench-peers: build
 	@tools/setup bench-peers
 	@build/deps/peers/bin/python bench/peers/run $(ARGS)
 
+interop: build
+	@tools/interop $(ARGS)
+
 format:
 	@tools/lint format-fix
 
@@ -48,6 +51,7 @@ help:
 	@echo 'make test      builds with gcc, clang and the sanitizers, runs all tests (ARGS="-R store": some)'
 	@echo 'make bench     measures against the engine itself (ARGS="ingest query": some sections; --json)'
 	@echo 'make bench-peers  measures beside DuckDB, DataFusion, Polars, ClickHouse, PyIceberg, DuckLake (docs/peers.md)'
+	@echo 'make interop   has PyIceberg and Spark read what the server writes (ARGS="pyiceberg": one of them)'
 	@echo 'make format    lays out the sources with clang-format'
 	@echo 'make lint      the style checks alone: layout, tidy, cppcheck, clang-tidy'
 	@echo 'make install   installs below PREFIX (now $(PREFIX)); DESTDIR goes in front of it'

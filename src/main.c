@@ -73,7 +73,10 @@ static const struct args_option alter_options[] = {
     OPTIONS_END,
 };
 
-static const struct args_option rm_options[] = {OPTION_YES, OPTIONS_END};
+static const struct args_option rm_options[] = {
+    OPTION_YES, {"reason", 0, false, "TEXT", "Why, for the journal."}, OPTIONS_END};
+static const struct args_option rename_options[] = {
+    {"reason", 0, false, "TEXT", "Why, for the journal."}, OPTIONS_END};
 
 static const struct args_option role_set_options[] = {
     {"grant", 0, false, "OBJECT=RIGHTS", "What it may do; may be given again."},
@@ -118,10 +121,14 @@ static const struct args_option view_rm_options[] = {
 };
 
 static const struct args_option token_create_options[] = {
-    {"role", 0, false, "ROLE", "Role of the token; may be given again. Default: admin."},
+    {"role", 0, false, "ROLE", "Role of the token; at least one. May be given again."},
     {"expires", 0, false, "TIME", "When it ends: 12h, 30d or 2030-01-31. Default: never."},
+    {"reason", 0, false, "TEXT", "Why, for the journal."},
     OPTIONS_END,
 };
+
+static const struct args_option token_rm_options[] = {
+    {"reason", 0, false, "TEXT", "Why, for the journal."}, OPTIONS_END};
 
 static const struct args_option verify_options[] = {
     {"head", 0, false, "SEQ:SHA256", "A head that was printed before: the log must contain it."},
@@ -134,10 +141,15 @@ static const struct args_option journal_options[] = {
     {"action", 0, false, "ACTION", "Only this action; dataset.* for all that begin so."},
     {"target", 0, false, "TARGET", "Only what was done to this: dataset:NAME, token:ID."},
     {"outcome", 0, false, "OUTCOME", "done, refused, or the code of a refusal, like not_found."},
-    {"from", 0, false, "TIME", "Not before this time, like 2027-01-31T00:00:00Z."},
+    {"queries", 0, false, "all|refused|none",
+     "Queries beside changes. Default: refused, those that failed."},
+    {"reads", 0, false, "NAME",
+     "Only queries that read this dataset, itself or through a view, or this view."},
+    {"from", 0, false, "TIME", "Not before this time: 2027-01-31T00:00:00Z, or 12h, 30d ago."},
     {"to", 0, false, "TIME", "Before this time."},
     {"seq", 0, false, "N", "Only record N."},
     {"subject", 0, false, "HANDLE", "Only what was about this subject (32 hexadecimal digits)."},
+    {"details", 0, false, NULL, "Show what else is known: roles, views, rows, counts."},
     OPTION_JSON,
     OPTIONS_END,
 };
@@ -308,7 +320,8 @@ static const struct command commands[] = {
      COMMAND_CLIENT, 1, 1, cli_describe},
     {"rm", "NAME...", "Delete datasets.", "On a terminal it asks before each.", rm_options,
      COMMAND_CLIENT, 1, COMMAND_MANY, cli_rm},
-    {"rename", "NAME NEW-NAME", "Rename a dataset.", "", NULL, COMMAND_CLIENT, 2, 2, cli_rename},
+    {"rename", "NAME NEW-NAME", "Rename a dataset.", "", rename_options, COMMAND_CLIENT, 2, 2,
+     cli_rename},
     {"alter", "NAME", "Change the columns of a dataset.",
      "Options are carried out in their order and may be given again; all are one commit. Files\n"
      "stay as they are, and older versions keep their columns.\n\n"
@@ -425,7 +438,7 @@ static const struct command commands[] = {
      token_create_options, COMMAND_CLIENT, 1, 1, cli_token_create},
     {"token ls", "", "List the tokens, without their secrets.", "", list_options, COMMAND_CLIENT, 0,
      0, cli_token_ls},
-    {"token rm", "ID...", "Revoke tokens.", "", NULL, COMMAND_CLIENT, 1, COMMAND_MANY,
+    {"token rm", "ID...", "Revoke tokens.", "", token_rm_options, COMMAND_CLIENT, 1, COMMAND_MANY,
      cli_token_rm},
     {"journal verify", "", "Check that the journal is as it was written.",
      "Reads every record and checkpoint and follows the chain of their hashes; the server does\n"
@@ -436,7 +449,10 @@ static const struct command commands[] = {
     {"journal show", "", "The same as journal.", "", journal_options, COMMAND_CLIENT, 0, 0,
      cli_journal_show},
     {"journal", "", "List what was changed or refused, by whom and why.",
-     "  tarn journal --action 'dataset.*' --outcome refused --from 2027-01-01T00:00:00Z",
+     "Newest first. Queries are in the journal as well; those that went well are shown with\n"
+     "--queries all, or when --action, --reads or --seq asks for them.\n\n"
+     "  tarn journal --action 'dataset.*' --outcome refused --from 30d\n"
+     "  tarn journal --reads candidates --actor helper --details",
      journal_options, COMMAND_CLIENT, 0, 0, cli_journal_show},
     {"doctor", "", "Check configuration, data folder, engine and address.",
      "Takes the options of serve and says what a server started with them would meet. The exit\n"

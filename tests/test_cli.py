@@ -388,6 +388,41 @@ def test_a_role_is_set_shown_used_and_removed(t):
     failed(run(t, "token", "create", "x", "--role", "analyst"), 2, "analyst")
 
 
+def test_a_grant_on_what_is_not_there_is_said_and_stands(t):
+    done = run(t, "role", "set", "early", "--grant", "view:none_such=read", "--grant", "dataset:nor_this=write",
+               "--grant", "dataset:People=read_raw", "--grant", "view:*=read")
+    assert done.returncode == 0 and 'no view "none_such"' in done.stderr and 'no dataset "nor_this"' in done.stderr
+    assert len(done.stderr.splitlines()) == 3, done.stderr
+    assert "view:none_such=read" in good(run(t, "role", "show", "early"))
+    assert not t.told(target="view:none_such"), "asking for it looks like an attempt"
+
+
+def test_describe_knows_views_from_datasets(t):
+    assert run(t, "view", "put", "a_view", "--base", "people", "--columns", "id").returncode == 0
+    failed(run(t, "describe", "a_view"), 3, "tarn view show a_view")
+    failed(run(t, "describe", "no_view"), 3, 'no dataset "no_view"')
+    assert run(t, "view", "rm", "a_view").returncode == 0
+
+
+def test_what_the_roles_cut_is_said_in_every_form(t):
+    assert run(t, "role", "set", "narrow", "--grant", "dataset:people=read_raw", "--limit", "rows_max=2").returncode == 0
+    token = run(t, "token", "create", "nell", "--role", "narrow").stdout.strip()
+    for form in ("table", "markdown", "json", "csv", "tsv", "ndjson", "arrow"):
+        done = run(t, "query", "-o", form, "SELECT id FROM people", text=form != "arrow", TARN_TOKEN=token)
+        said = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
+        assert done.returncode == 0 and "was cut" in said and "roles" in said and "--max-rows" not in said, (form, said)
+        done = run(t, "query", "-o", form, "SELECT id FROM people LIMIT 2", text=form != "arrow", TARN_TOKEN=token)
+        assert done.returncode == 0 and not done.stderr, (form, done.stderr)
+    assert run(t, "role", "set", "narrow", "--grant", "dataset:people=read_raw", "--limit", "rows_max=200000").returncode == 0
+    done = run(t, "query", "-o", "csv", "SELECT range AS long_enough FROM range(300000)", TARN_TOKEN=token)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 200_001 and "more than 200000 rows" in done.stderr
+
+
+def test_a_plan_is_drawn_in_lines(t):
+    lines = good(run(t, "query", "EXPLAIN SELECT * FROM people")).splitlines()
+    assert lines[0] == "plan" and lines[2].startswith("┌") and len(lines) > 5 and not any("\\n" in line for line in lines)
+
+
 @pytest.mark.parametrize("words, says", [
     (["--grant", "dataset:people"], "OBJECT=RIGHT"), (["--grant", "=write"], "OBJECT=RIGHT"), (["--grant", "dataset:x="], "OBJECT=RIGHT"),
     (["--grant", "people=write"], "an object is"), (["--grant", "dataset:people=read"], "read_raw"),
@@ -399,7 +434,8 @@ def test_a_role_that_is_not_understood_is_not_set(t, words, says):
 
 
 def test_a_token_is_made_used_listed_and_revoked(t):
-    done = run(t, "token", "create", "nightly", "--expires", "30d")
+    failed(run(t, "token", "create", "nightly"), 2, "--role")
+    done = run(t, "token", "create", "nightly", "--role", "admin", "--expires", "30d", "--reason", "ticket 21")
     assert done.returncode == 0 and "only now" in done.stderr
     token = done.stdout.strip()
     assert re.fullmatch(r"\S{20,}", token) and done.stdout == token + "\n" and token not in done.stderr
@@ -408,8 +444,11 @@ def test_a_token_is_made_used_listed_and_revoked(t):
     assert "nightly" in listed and token not in listed
     [entry] = [json.loads(line) for line in good(run(t, "token", "ls", "--json")).splitlines() if '"nightly"' in line]
     assert entry["expires_at"]
-    done = run(t, "token", "rm", entry["id"])
+    done = run(t, "token", "rm", entry["id"], "--reason", "ticket 22")
     assert done.returncode == 0 and done.stdout == ""
+    reasons = [line.split()[3:] for line in good(run(t, "journal", "--target", f"token:{entry['id']}")).splitlines()[2:]]
+    assert reasons == [["token.revoke", f"token:{entry['id']}", "done", "ticket", "22"],
+                       ["token.create", f"token:{entry['id']}", "done", "ticket", "21"]]
     failed(run(t, "ls", TARN_TOKEN=token), 4)
     failed(run(t, "token", "rm", "no-such-token"), 3)
 
@@ -423,7 +462,7 @@ def test_the_token_is_found_in_the_data_folder_a_file_or_the_environment(t, tmp_
 
 
 @pytest.mark.parametrize("words", [["ls"], ["query", "SELECT 1"], ["describe", "people"], ["rm", "people"],
-                                   ["rename", "people", "x"], ["token", "ls"], ["token", "create", "x"], ["journal", "show"],
+                                   ["rename", "people", "x"], ["token", "ls"], ["token", "create", "x", "--role", "admin"], ["journal", "show"],
                                    ["ingest", "-", "-d", "x"]])
 def test_a_wrong_token_is_4_everywhere_and_changes_nothing(t, words):
     failed(run(t, *words, TARN_TOKEN="wrong", stdin="a\n1\n" if words[0] == "ingest" else None), 4, "token")

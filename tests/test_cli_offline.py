@@ -115,6 +115,8 @@ def test_version():
     (["completion", "tcsh"], "there is bash, zsh and fish"),
     (["help", "qurey"], 'did you mean "tarn help query"?'),
     (["token", "create", "me", "--expires", "soon"], "--expires is a time from now"),
+    (["token", "create", "me"], "--role says what the token may do"),
+    (["journal", "--from", "soon"], "--from is a time back from now"),
 ])
 def test_mistakes_are_named_and_exit_2(words, message):
     done = command(*words)
@@ -260,6 +262,13 @@ def test_doctor_sees_spool_leftovers(data):
     (data / "spool" / "upload-1").write_text("x")
     done = doctor(data)
     assert done.returncode == 0 and line_of(done.stdout, "spool")[0] == "warn"
+
+
+def test_doctor_does_not_take_rejected_rows_for_leftovers(data):
+    (data / "spool" / "rejects").mkdir(parents=True)
+    (data / "spool" / "rejects" / "one.csv").write_text("x")
+    done = doctor(data)
+    assert done.returncode == 0 and line_of(done.stdout, "spool")[0] == "ok" and "may be deleted" not in done.stdout
 
 
 def test_doctor_sees_a_wrong_configuration(data, tmp_path):

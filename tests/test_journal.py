@@ -215,6 +215,91 @@ def test_filters_leave_what_was_asked_for(long):
     assert numbers(target="dataset:*", actor="actor1") == [n for n in range(11_999, -1, -1) if n % 7 == 1]
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A server that was asked much and changed little."""
+    server = Server(tmp_path_factory.mktemp("asked") / "data")
+    server.ingest("people", "id,email\n1,a@example.org\n", reason="the only change")
+    server.ingest("towns", "id\n1\n")
+    view = {"name": "safe", "base_dataset": "people", "columns": ["id"]}
+    assert server.post("/catalog/views", json=view).status_code == 201
+    for sql in ("SELECT * FROM people", "SELECT * FROM safe", "SELECT * FROM towns", "SELECT * FROM people, towns", "SELECT 1",
+                "SELECT * FROM nothing_here", "SELECT id + email FROM people", "SELEC", "CREATE TABLE copied AS SELECT id FROM safe"):
+        server.query(sql)
+    for what in ({"view": "safe"}, {"sql": "SELECT id FROM safe"}):
+        assert server.post("/query/preview", json={**what, "as": ["admin"]}).status_code == 200
+    wait_until(lambda: len(entries(server, action="query.*")) >= 14)
+    yield server
+    server.stop()
+
+
+def test_queries_can_be_left_out(asked):
+    every = entries(asked)
+    of_queries = [e for e in every if e["action"].startswith("query.")]
+    failed = [e for e in of_queries if e["outcome"] != "done"]
+    assert len(failed) == 3 and len(of_queries) == 14, of_queries
+    assert entries(asked, queries="all") == every
+    assert entries(asked, queries="none") == [e for e in every if e not in of_queries]
+    assert entries(asked, queries="refused") == [e for e in every if e not in of_queries or e in failed]
+    assert entries(asked, queries="none", action="query.*") == []
+    assert [e["reason"] for e in entries(asked, queries="none", target="dataset:people")] == ["the only change"]
+
+
+def test_queries_are_found_by_what_they_read_also_through_views(asked):
+    def found(name):
+        """What the queries are said to have read, by name of the first."""
+        return sorted((e["action"], e["target"], e["outcome"]) for e in entries(asked, reads=name))
+    through = [("query.preview", "view:safe", "done")] * 5 + [("query.sql", "view:safe", "done")] * 2
+    people = [("query.sql", "dataset:people", "done")] * 2 + [("query.sql", "dataset:people", "sql_error")]
+    assert found("people") == sorted(through + people)
+    assert found("safe") == sorted(through)
+    assert found("towns") == [("query.sql", "dataset:people", "done"), ("query.sql", "dataset:towns", "done")]
+    assert found("nothing_here") == [("query.sql", "dataset:nothing_here", "not_found")]
+    assert found("copied") == found("peopl") == []
+
+
+def test_a_preview_says_that_it_has_read_the_base(asked):
+    told = entries(asked, action="query.preview")
+    assert all(e["details"]["views"] == [{"name": "safe", "version": 1, "base": "people"}] for e in told)
+    # Of the view: rows and their numbers. Of the statement: true values, what the other sees, and the numbers.
+    assert sorted(list(e["details"]["snapshots"]) for e in told) == [["people"]] * 4 + [["safe"]]
+    for e in entries(asked, action="query.sql", target="view:safe"):
+        assert list(e["details"]["snapshots"]) == ["safe"]
+
+
+def test_the_command_leaves_queries_that_went_well_out_unless_it_is_asked_for_them(asked):
+    def actions(*words):
+        done = command("journal", "--json", *words, server=asked)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        return [(e["action"], e["outcome"]) for e in map(json.loads, done.stdout.splitlines())]
+    well = ("query.sql", "done")
+    assert well not in actions() and ("query.sql", "sql_error") in actions() and ("dataset.create", "done") in actions()
+    assert well in actions("--queries", "all") and ("dataset.create", "done") in actions("--queries", "all")
+    assert not any(action.startswith("query.") for action, _ in actions("--queries", "none"))
+    assert well in actions("--action", "query.*") and well in actions("--reads", "people")
+    assert well not in actions("--action", "query.*", "--queries", "refused")
+
+
+def test_the_command_shows_details_when_it_is_asked_for_them(asked):
+    done = command("journal", "--reads", "safe", "--details", server=asked)
+    head, _, *lines = done.stdout.splitlines()
+    assert head.split()[-1] == "details" and all('"base":"people"' in line for line in lines) and len(lines) == 7
+    assert '"base"' not in command("journal", "--reads", "safe", server=asked).stdout
+
+
+def test_the_command_takes_times_back_from_now(asked):
+    assert len(command("journal", "--from", "1h", server=asked).stdout.splitlines()) > 3
+    assert len(command("journal", "--to", "1h", server=asked).stdout.splitlines()) == 2
+    done = command("journal", "--from", "yesterday", server=asked)
+    assert done.returncode == 2 and "--from" in done.stderr and "12h" in done.stderr
+
+
+def test_the_command_says_that_there_is_more(long):
+    done = command("journal", server=long)
+    assert len(done.stdout.splitlines()) == 102 and "-n N" in done.stderr
+    assert command("journal", "-n", "3", server=long).stderr == ""
+
+
 def test_a_page_looks_at_so_many_records_and_gives_a_cursor_on(long):
     page = long.get("/journal?action=nothing.like.it").json()
     assert page["entries"] == [] and int(page["next"]) == long.base + 12_000 - 5000
@@ -239,7 +324,7 @@ def test_pages_end_within_a_record_as_well(serve, tmp_path, limit):
 @pytest.mark.parametrize("name,value", [
     ("actor", ""), ("actor", "x" * 1025), ("action", "Dataset"), ("action", "a b"), ("action", "*.x"), ("target", "\x07"),
     ("outcome", "good"), ("outcome", "ok"), ("from", "yesterday"), ("to", "2026-13-01T00:00:00Z"), ("seq", "0"), ("seq", "x"),
-    ("subject", "ab"), ("subject", "zz" * 16), ("limit", "0"), ("cursor", "0"), ("cursor", "x"), ("cursor", "5."), ("cursor", "5.0"), ("cursor", "5.x"),
+    ("subject", "ab"), ("subject", "zz" * 16), ("queries", ""), ("queries", "false"), ("reads", ""), ("reads", "\x07"), ("limit", "0"), ("cursor", "0"), ("cursor", "x"), ("cursor", "5."), ("cursor", "5.0"), ("cursor", "5.x"),
 ])
 def test_a_bad_filter_is_named(t, name, value):
     answer = t.get("/journal", params={name: value})

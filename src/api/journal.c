@@ -16,12 +16,16 @@ enum {
     SUBJECT_LEN = 32,
 };
 
+// Which entries of queries are wanted, beside all others.
+enum of_queries { QUERIES_ALL, QUERIES_REFUSED, QUERIES_NONE };
+
 // Which entries are wanted. What is empty is not asked for.
 struct filter {
-    struct str actor, action, target, outcome, subject;
+    struct str actor, action, target, outcome, subject, reads;
     bool action_begins, target_begins; // they are the beginnings of it
     int64_t from_us, to_us;            // from <= time < to
     int64_t seq;                       // 0: any
+    enum of_queries queries;
 };
 
 static enum err_code read_text(const struct call *c, const char *name, struct str *ret,
@@ -93,6 +97,22 @@ static enum err_code read_subject(const struct call *c, struct filter *f, struct
     return ERR_OK;
 }
 
+static enum err_code read_queries(const struct call *c, struct filter *f, struct err *err) {
+    static const char *const names[] = {
+        [QUERIES_ALL] = "all", [QUERIES_REFUSED] = "refused", [QUERIES_NONE] = "none"};
+    struct str text = STR_NONE;
+    if (!http_query(c->http, "queries", &text)) {
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_is(text, names[i])) {
+            f->queries = (enum of_queries)i;
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_INVALID, "queries must be all, refused or none");
+}
+
 static enum err_code read_filter(struct call *c, struct filter *ret, struct err *err) {
     *ret = (struct filter){.from_us = INT64_MIN, .to_us = INT64_MAX};
     TRY(read_text(c, "actor", &ret->actor, err));
@@ -106,6 +126,8 @@ static enum err_code read_filter(struct call *c, struct filter *ret, struct err 
         return err_set(err, ERR_INVALID, "from must not be later than to");
     }
     TRY(api_query_number(c, "seq", 1, INT64_MAX, &ret->seq, err));
+    TRY(read_queries(c, ret, err));
+    TRY(read_text(c, "reads", &ret->reads, err));
     return read_subject(c, ret, err);
 }
 
@@ -139,12 +161,54 @@ static bool subject_fits(const struct filter *f, const json_t *transaction) {
     return f->subject.len == 0;
 }
 
+// What the audit of queries has noted: they changed nothing.
+static bool is_of_query(const json_t *transaction) {
+    struct str action = STR_NONE;
+    (void)json_get_str(transaction, "action", &action);
+    return str_starts(action, STR("query.")) || str_is(action, "audit.keep");
+}
+
+static bool queries_fit(const struct filter *f, const json_t *transaction) {
+    const bool refused = json_object_get(transaction, "outcome") != NULL;
+    return f->queries == QUERIES_ALL || (f->queries == QUERIES_REFUSED && refused) ||
+           !is_of_query(transaction);
+}
+
+static bool is_view_of(const json_t *view, struct str name) {
+    struct str text = STR_NONE;
+    return (json_get_str(view, "name", &text) && str_eq(text, name)) ||
+           (json_get_str(view, "base", &text) && str_eq(text, name));
+}
+
+// Has a query read, or tried to read, what has this name: a view, or a dataset through any view?
+static bool reads_fit(const struct filter *f, const json_t *transaction) {
+    const json_t *details = json_object_get(transaction, "details");
+    const json_t *views = json_object_get(details, "views");
+    struct str target = STR_NONE;
+    struct str kind;
+    if (f->reads.len == 0) {
+        return true;
+    }
+    if (!is_of_query(transaction)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(views); i++) {
+        if (is_view_of(json_array_get(views, i), f->reads)) {
+            return true;
+        }
+    }
+    (void)json_get_str(transaction, "target", &target);
+    return json_object_getn(json_object_get(details, "snapshots"), f->reads.ptr, f->reads.len) !=
+               NULL ||
+           (str_cut(&target, ':', &kind) && str_eq(target, f->reads));
+}
+
 static bool item_fits(const struct filter *f, const struct txlog_item *item) {
     const json_t *t = item->transaction;
     return item->time_us >= f->from_us && item->time_us < f->to_us &&
            fits(t, "actor", f->actor, false) && fits(t, "action", f->action, f->action_begins) &&
            fits(t, "target", f->target, f->target_begins) && outcome_fits(f, t) &&
-           subject_fits(f, t);
+           subject_fits(f, t) && queries_fit(f, t) && reads_fit(f, t);
 }
 
 // ---- Entries

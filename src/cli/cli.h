@@ -64,6 +64,9 @@ struct str cli_dataset_name(struct str path, struct arena *a);
 // takes it.
 MUST_CHECK enum err_code cli_time(const struct args *a, const char *option, struct str *ret,
                                   struct err *err);
+// The same, but that 12h is twelve hours back.
+MUST_CHECK enum err_code cli_time_ago(const struct args *a, const char *option, struct str *ret,
+                                      struct err *err);
 // Asks the question on a terminal, unless --yes is given; a script has said what it wants.
 bool cli_confirmed(const struct args *a, const char *question);
 // What --json asks for: a tree as one line.

@@ -75,7 +75,14 @@ enum err_code cli_describe(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(json_decrefp) json_t *j = NULL;
     client_dataset_path(&path, a->words[0], "");
-    TRY(client_ask(a, "GET", buf_str(&path), NULL, &j, err));
+    if (client_ask(a, "GET", buf_str(&path), NULL, &j, err) != ERR_OK) {
+        return err->code == ERR_NOT_FOUND && list_has(a, "/catalog/views?limit=1000", "views",
+                                                      str_from(a->words[0])) == LISTED_YES
+                   ? err_set(err, ERR_NOT_FOUND,
+                             "%s is a view, not a dataset: \"tarn view show %s\" tells of it",
+                             a->words[0], a->words[0])
+                   : err->code;
+    }
     if (args_flag(a, "json")) {
         cli_add_json(a, j, &out);
         return grid_write(&out, err);
@@ -107,6 +114,7 @@ enum err_code cli_rm(const struct args *a, struct err *err) {
                            "%s was not deleted", a->words[i]);
         }
         client_dataset_path(&path, a->words[i], "");
+        client_option(&path, a, "reason");
         TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
         fprintf(stderr, "%s is deleted\n", a->words[i]);
     }
@@ -119,6 +127,7 @@ enum err_code cli_rename(const struct args *a, struct err *err) {
     DEFER(json_decrefp) json_t *answer = NULL;
     struct jsonw w = JSONW(&body);
     client_dataset_path(&path, a->words[0], "/rename");
+    client_option(&path, a, "reason");
     jsonw_object(&w);
     jsonw_field_str(&w, "to", str_from(a->words[1]));
     jsonw_end_object(&w);

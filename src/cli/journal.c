@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/json.h"
@@ -16,23 +17,57 @@
 
 enum { JOURNAL_ROWS = 100, OUT_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 1 << 16 };
 
+static void cell_details(struct grid *t, const json_t *j, const char *key) {
+    const json_t *details = json_object_get(j, key);
+    grid_cell(t, json_is_object(details) ? json_text(details, t->arena) : STR_NONE);
+}
+
+// Changes are what a journal is read for: queries that went well stay out, unless an option asks.
+static void add_queries(const struct args *a, struct buf *path) {
+    const bool asked = args_value(a, "action") != NULL || args_value(a, "seq") != NULL ||
+                       args_value(a, "reads") != NULL;
+    if (args_value(a, "queries") != NULL || asked) {
+        client_option(path, a, "queries");
+        return;
+    }
+    client_parameter(path, "queries", STR("refused"));
+    if (isatty(STDERR_FILENO)) {
+        fputs("queries that went well are left out; --queries all shows them\n", stderr);
+    }
+}
+
 enum err_code cli_journal_show(const struct args *a, struct err *err) {
     static const struct list_column columns[] = {
-        {"seq", "seq", cell_id, true},         {"time", "time", cell_time, false},
-        {"actor", "actor", cell_str, false},   {"action", "action", cell_str, false},
-        {"target", "target", cell_str, false}, {"outcome", "outcome", cell_str, false},
-        {"reason", "reason", cell_str, false}, {"sql", "sql", cell_str_if_any, false},
+        {"seq", "seq", cell_id, true},
+        {"time", "time", cell_time, false},
+        {"actor", "actor", cell_str, false},
+        {"action", "action", cell_str, false},
+        {"target", "target", cell_str, false},
+        {"outcome", "outcome", cell_str, false},
+        {"reason", "reason", cell_str, false},
+        {"sql", "sql", cell_str_if_any, false},
+        {"details", "details", cell_details, false},
     };
-    static const char *const filters[] = {"actor", "action", "target", "outcome",
-                                          "from",  "to",     "seq",    "subject"};
+    static const char *const filters[] = {"actor", "action",  "target", "outcome",
+                                          "seq",   "subject", "reads"};
+    static const char *const times[] = {"from", "to"};
     DEFER(buf_release) struct buf path = BUF(1 << 16);
+    const size_t count = ARRAY_LEN(columns) - (args_flag(a, "details") ? 0 : 1);
     int64_t limit = 0;
     TRY(args_number(a, "limit", JOURNAL_ROWS, INT64_MAX, &limit, err));
     buf_add_cstr(&path, "/journal");
     for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
         client_option(&path, a, filters[i]);
     }
-    const struct listing journal = {path.ptr, "entries", columns, ARRAY_LEN(columns), false};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        struct str time;
+        if (args_value(a, times[i]) != NULL) {
+            TRY(cli_time_ago(a, times[i], &time, err));
+            client_parameter(&path, times[i], time);
+        }
+    }
+    add_queries(a, &path);
+    const struct listing journal = {path.ptr, "entries", columns, count, false};
     return list_show(a, &journal, limit, err);
 }
 

@@ -95,7 +95,7 @@ void cli_add_json(const struct args *a, const json_t *j, struct buf *out) {
 
 // Asks page by page until `limit` rows are there; the trees stay in `pages`, whose texts are shown.
 static enum err_code list_all(struct client *c, const struct listing *l, int64_t limit,
-                              json_t *pages, struct err *err) {
+                              json_t *pages, bool *ret_more, struct err *err) {
     struct str cursor = STR_NONE;
     int64_t got = 0;
     do {
@@ -118,6 +118,7 @@ static enum err_code list_all(struct client *c, const struct listing *l, int64_t
         cursor = STR_NONE;
         (void)json_get_str(page, "next", &cursor);
     } while (cursor.len > 0 && got < limit);
+    *ret_more = cursor.len > 0;
     return ERR_OK;
 }
 
@@ -153,9 +154,10 @@ enum err_code list_show(const struct args *a, const struct listing *l, int64_t l
     DEFER(json_decrefp) json_t *pages = json_array();
     DEFER(client_closep) struct client *c = NULL;
     struct grid t = GRID(a->arena);
+    bool more = false;
     client_start();
     TRY(client_open(a, &c, err));
-    TRY(list_all(c, l, limit, pages, err));
+    TRY(list_all(c, l, limit, pages, &more, err));
     size_t count;
     const struct list_column *columns = columns_of(l, pages, a->arena, &count);
     list_columns(&t, columns, count);
@@ -169,5 +171,26 @@ enum err_code list_show(const struct args *a, const struct listing *l, int64_t l
     if (!args_flag(a, "json")) {
         grid_print(&t, 0, 0, &out);
     }
-    return grid_write(&out, err);
+    TRY(grid_write(&out, err));
+    if (more && args_value(a, "limit") == NULL) {
+        fprintf(stderr, "tarn: these are the first %" PRId64 "; -n N shows more\n", limit);
+    }
+    return ERR_OK;
+}
+
+enum listed list_has(const struct args *a, const char *path, const char *member, struct str name) {
+    DEFER(json_decrefp) json_t *page = NULL;
+    struct err err = ERR_NONE;
+    if (client_ask(a, "GET", str_from(path), NULL, &page, &err) != ERR_OK) {
+        return LISTED_UNKNOWN;
+    }
+    const json_t *rows = json_object_get(page, member);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        struct str found = STR_NONE;
+        (void)json_get_str(json_array_get(rows, i), "name", &found);
+        if (str_eq_nocase(found, name)) {
+            return LISTED_YES;
+        }
+    }
+    return json_is_string(json_object_get(page, "next")) ? LISTED_UNKNOWN : LISTED_NO;
 }

@@ -44,3 +44,9 @@ struct listing {
 // Asks page by page until `limit` rows are there, and shows them.
 MUST_CHECK enum err_code list_show(const struct args *a, const struct listing *l, int64_t limit,
                                    struct err *err);
+
+// Is one of that name in the answer of `path`, a listing? A listing is asked since the journal
+// tells of names that somebody asked for and that are not there. LISTED_UNKNOWN: it could not be
+// asked, or has further pages.
+enum listed { LISTED_NO, LISTED_YES, LISTED_UNKNOWN };
+enum listed list_has(const struct args *a, const char *path, const char *member, struct str name);

@@ -152,6 +152,28 @@ static enum err_code write_role(const struct args *a, struct buf *body, struct e
     return ERR_OK;
 }
 
+// A grant on what is not there holds for what will have the name; more often the name is wrong.
+static void say_absent(const struct args *a, const json_t *role) {
+    static const struct {
+        const char *prefix, *path, *member, *kind;
+    } kinds[] = {{"view:", "/catalog/views?limit=1000", "views", "view"},
+                 {"dataset:", "/catalog/datasets?limit=1000", "datasets", "dataset"}};
+    const json_t *grants = json_object_get(role, "grants");
+    for (size_t i = 0; i < json_array_size(grants); i++) {
+        struct str object = STR_NONE;
+        (void)json_get_str(json_array_get(grants, i), "object", &object);
+        for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+            const struct str prefix = str_from(kinds[k].prefix);
+            const struct str name = str_slice(object, prefix.len, object.len);
+            if (str_starts(object, prefix) && !str_is(name, "*") &&
+                list_has(a, kinds[k].path, kinds[k].member, name) == LISTED_NO) {
+                fprintf(stderr, "tarn: there is no %s \"" STR_FMT "\" now\n", kinds[k].kind,
+                        STR_ARG(name));
+            }
+        }
+    }
+}
+
 enum err_code cli_role_set(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(BODY_BYTES_MAX);
     DEFER(buf_release) struct buf path = BUF(1 << 16);
@@ -161,6 +183,7 @@ enum err_code cli_role_set(const struct args *a, struct err *err) {
     client_option(&path, a, "reason");
     TRY(client_ask(a, "PUT", buf_str(&path), &body, &answer, err));
     fprintf(stderr, "role %s is set\n", a->words[0]);
+    say_absent(a, answer);
     return ERR_OK;
 }
 

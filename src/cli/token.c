@@ -23,6 +23,7 @@ enum err_code cli_token_ls(const struct args *a, struct err *err) {
 
 enum err_code cli_token_create(const struct args *a, struct err *err) {
     DEFER(buf_release) struct buf body = BUF(1 << 16);
+    DEFER(buf_release) struct buf path = BUF(1 << 16);
     DEFER(buf_release) struct buf out = BUF(1 << 16);
     DEFER(json_decrefp) json_t *answer = NULL;
     struct jsonw w = JSONW(&body);
@@ -31,6 +32,11 @@ enum err_code cli_token_create(const struct args *a, struct err *err) {
     struct str expires = STR_NONE;
     if (args_value(a, "expires")) {
         TRY(cli_time(a, "expires", &expires, err));
+    }
+    if (!args_flag(a, "role")) {
+        return err_set(err, ERR_INVALID,
+                       "--role says what the token may do: \"tarn role ls\" lists the roles, admin "
+                       "may do everything");
     }
     jsonw_object(&w);
     jsonw_field_str(&w, "principal", str_from(a->words[0]));
@@ -41,15 +47,14 @@ enum err_code cli_token_create(const struct args *a, struct err *err) {
             jsonw_str(&w, a->given[i].value);
         }
     }
-    if (!args_flag(a, "role")) {
-        jsonw_str(&w, STR("admin"));
-    }
     jsonw_end_array(&w);
     if (expires.len > 0) {
         jsonw_field_str(&w, "expires_at", expires);
     }
     jsonw_end_object(&w);
-    TRY(client_ask(a, "POST", STR("/auth/tokens"), &body, &answer, err));
+    buf_add_cstr(&path, "/auth/tokens");
+    client_option(&path, a, "reason");
+    TRY(client_ask(a, "POST", buf_str(&path), &body, &answer, err));
     TRY(json_need_str(answer, "token", &token, err));
     TRY(json_need_str(answer, "id", &id, err));
     buf_printf(&out, STR_FMT "\n", STR_ARG(token));
@@ -64,6 +69,7 @@ enum err_code cli_token_rm(const struct args *a, struct err *err) {
         DEFER(buf_release) struct buf path = BUF(1 << 16);
         DEFER(json_decrefp) json_t *answer = NULL;
         client_path(&path, "/auth/tokens/", a->words[i], "");
+        client_option(&path, a, "reason");
         TRY(client_json(c, "DELETE", buf_str(&path), NULL, &answer, err));
         fprintf(stderr, "token %s is revoked\n", a->words[i]);
     }

@@ -12,7 +12,9 @@
 
 enum { OUT_BYTES_MAX = 256 << 20, BODY_BYTES_MAX = 64 << 20 };
 
-enum err_code cli_time(const struct args *a, const char *option, struct str *ret, struct err *err) {
+// A time as the server reads it: a date, or so long before or after now.
+static enum err_code read_time(const struct args *a, const char *option, bool ago, struct str *ret,
+                               struct err *err) {
     static const struct {
         char letter;
         int64_t seconds;
@@ -24,17 +26,27 @@ enum err_code cli_time(const struct args *a, const char *option, struct str *ret
         const bool is_unit = s.ptr[s.len - 1] == units[i].letter;
         if (is_unit && str_to_i64(str_slice(s, 0, s.len - 1), &number) && number > 0 &&
             number < 1000000) {
-            *ret = clock_rfc3339(clock_wall_us() + number * units[i].seconds * 1000000, a->arena);
+            const int64_t span_us = number * units[i].seconds * 1000000;
+            *ret = clock_rfc3339(clock_wall_us() + (ago ? -span_us : span_us), a->arena);
             return ERR_OK;
         }
     }
     if (!clock_parse(s, &time_us)) {
         return err_set(err, ERR_INVALID,
-                       "--%s is a time from now (12h, 30d) or a date (2030-01-31), not \"%.40s\"",
-                       option, args_value(a, option));
+                       "--%s is a time %s (12h, 30d) or a date (2030-01-31), not \"%.40s\"", option,
+                       ago ? "back from now" : "from now", args_value(a, option));
     }
     *ret = clock_rfc3339(time_us, a->arena);
     return ERR_OK;
+}
+
+enum err_code cli_time(const struct args *a, const char *option, struct str *ret, struct err *err) {
+    return read_time(a, option, false, ret, err);
+}
+
+enum err_code cli_time_ago(const struct args *a, const char *option, struct str *ret,
+                           struct err *err) {
+    return read_time(a, option, true, ret, err);
 }
 
 static enum err_code add_times(const struct args *a, struct jsonw *w, struct err *err) {

@@ -97,6 +97,7 @@ const struct query_snapshot *query_snapshots(const struct query *q, size_t *ret_
 struct query_view {
     struct str name;
     int64_t number; // of its definition
+    struct str base;
 };
 const struct query_view *query_views(const struct query *q, size_t *ret_count);
 int64_t query_elapsed_us(const struct query *q);

@@ -54,8 +54,10 @@ static json_t *names_json(const struct str *names, size_t count) {
 static json_t *views_json(const struct audit_entry *e) {
     json_t *list = json_array();
     for (size_t i = 0; i < MIN(e->view_count, (size_t)LISTED_MAX); i++) {
-        json_array_append_new(list, json_pack("{s:o,s:I}", "name", json_new_str(e->views[i].name),
-                                              "version", (json_int_t)e->views[i].number));
+        const struct query_view *v = &e->views[i];
+        json_array_append_new(list,
+                              json_pack("{s:o,s:I,s:o}", "name", json_new_str(v->name), "version",
+                                        (json_int_t)v->number, "base", json_new_str(v->base)));
     }
     return list;
 }

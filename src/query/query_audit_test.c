@@ -142,7 +142,8 @@ static void assert_text(const json_t *j, const char *key, const char *expected) 
 static void an_entry_tells_who_asked_what_and_what_became_of_it(void **state) {
     (void)state;
     const struct str roles[] = {STR("reader"), STR("clerk")};
-    const struct query_view views[] = {{STR("safe"), 3}, {STR("other"), 1}};
+    const struct query_view views[] = {{STR("safe"), 3, STR("people")},
+                                       {STR("other"), 1, STR("b")}};
     const struct query_snapshot snapshots[] = {{STR("people"), 77}};
     struct audit_entry e = entry("q1", "SELECT 1");
     e.reason = STR("because");
@@ -169,7 +170,8 @@ static void an_entry_tells_who_asked_what_and_what_became_of_it(void **state) {
     assert_string_equal(
         json_text(details(&t), &arena).ptr,
         "{\"query_id\":\"q1\",\"roles\":[\"reader\",\"clerk\"],\"views\":[{\"name\":\"safe\","
-        "\"version\":3},{\"name\":\"other\",\"version\":1}],\"snapshots\":{\"people\":77},"
+        "\"version\":3,\"base\":\"people\"},{\"name\":\"other\",\"version\":1,\"base\":\"b\"}],"
+        "\"snapshots\":{\"people\":77},"
         "\"rows\":5,\"bytes\":60,\"ms\":1.5,\"restricted\":true}");
 }
 

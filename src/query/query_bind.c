@@ -226,10 +226,10 @@ static void note_view(struct query *q, const struct catalog_view *v) {
             return;
         }
     }
-    q->views[q->view_count++] = (struct query_view){v->name, v->number};
+    q->views[q->view_count++] = (struct query_view){v->name, v->number, v->base};
 }
 
-// A view's is that of its base, under the name of the view.
+// A view's is that of its base, under the name of the view, unless the base itself is read.
 static void note_snapshots(const struct bind *b) {
     struct query *q = b->query;
     q->snapshots = arena_array(q->arena, b->statement->table_count, sizeof(*q->snapshots));
@@ -238,8 +238,9 @@ static void note_snapshots(const struct bind *b) {
     q->view_count = 0;
     for (size_t i = 0; i < b->statement->table_count; i++) {
         if (b->views[i].pin_count > 0) {
-            note_view(q, &b->views[i].view);
-            note_snapshot(q, b->views[i].view.name, &b->views[i].pins[0]);
+            const struct catalog_view *v = &b->views[i].view;
+            note_view(q, v);
+            note_snapshot(q, q->unmasked ? v->base : v->name, &b->views[i].pins[0]);
         } else if (b->pins[i].metadata != NULL) {
             note_snapshot(q, b->pins[i].dataset.name, &b->pins[i]);
         }

@@ -164,6 +164,18 @@ enum err_code query_jail_start(struct query *q, const struct query_bound *bound,
 
 // ---- Comparing
 
+// What is read is the base.
+static void note_compared(struct query *q, const struct view_pin *pin) {
+    const struct catalog_view *v = &pin->view;
+    const struct ice_snapshot *snapshot = pin->pins[0].snapshot;
+    q->views = arena_alloc(q->arena, sizeof(*q->views));
+    q->views[0] = (struct query_view){v->name, v->number, v->base};
+    q->view_count = 1;
+    q->snapshots = arena_alloc(q->arena, sizeof(*q->snapshots));
+    q->snapshots[0] = (struct query_snapshot){v->base, snapshot != NULL ? snapshot->id : 0};
+    q->snapshot_count = 1;
+}
+
 static enum err_code compare_sql(struct query *q, const struct query_compare *compare,
                                  struct str *ret, struct err *err) {
     struct queries *s = q->service;
@@ -175,6 +187,7 @@ static enum err_code compare_sql(struct query *q, const struct query_compare *co
     TRY(query_permit(q, view.base, CATALOG_READ_RAW, &base, err));
     const struct table_want want = {.name = view.base};
     TRY(view_pin_at(s->views, &view, &want, q->arena, &pin, err));
+    note_compared(q, &pin);
     TRY(view_compare_sql(s->views, &pin, q->arena, &sql, err));
     *ret = compare->count
                ? arena_printf(q->arena,

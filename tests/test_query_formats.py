@@ -594,4 +594,16 @@ def test_a_stream_that_may_be_cut_says_so_at_once(t):
         cut = t.query("SELECT * FROM people", accept=accept, rows_max=2)
         assert cut.headers["X-Tarn-Rows-Max"] == "2"
         assert "X-Tarn-Rows-Max" not in t.query("SELECT * FROM people", accept=accept).headers
-    assert "X-Tarn-Rows-Max" not in t.query("SELECT * FROM people", rows_max=2).headers
+
+
+def test_a_stream_of_one_piece_says_whether_it_was_cut(t):
+    for accept in (CSV, TSV, NDJSON, ARROW):
+        headers = [t.query(f"SELECT * FROM people LIMIT {n}", accept=accept, rows_max=2).headers for n in (1, 2, 3)]
+        assert [h["X-Tarn-Truncated"] for h in headers] == ["false", "false", "true"]
+        assert "X-Tarn-Truncated" not in t.query("SELECT * FROM range(300000)", accept=accept, rows_max=200_000).headers
+        assert "X-Tarn-Truncated" not in t.query("SELECT * FROM people", accept=accept).headers
+
+
+def test_an_answer_that_says_it_in_its_body_has_no_such_header(t):
+    headers = t.query("SELECT * FROM people", rows_max=2).headers
+    assert "X-Tarn-Rows-Max" not in headers and "X-Tarn-Truncated" not in headers

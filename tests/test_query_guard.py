@@ -346,6 +346,7 @@ def test_a_query_ends_at_its_time(hurried, sql):
     problem(hurried.query(sql), 504, "deadline_exceeded")
     wait_until(lambda: not hurried.get("/query/running").json()["queries"])
     assert hurried.get("/ready").status_code == 200
+    assert "outcome=deadline_exceeded" in hurried.log and "level=error" not in hurried.log  # it is a limit, no fault
 
 
 def test_a_stream_ends_at_its_time_and_does_not_look_complete(hurried):

@@ -111,7 +111,8 @@ static void set_seq(struct call *c) {
 }
 
 static void answer_failure(struct call *c, const struct err *err) {
-    if (err_http(err->code) >= 500 && err->code != ERR_BUSY) {
+    const bool expected = err->code == ERR_BUSY || err->code == ERR_TIMEOUT; // a limit at work
+    if (err_http(err->code) >= 500 && !expected) {
         log_error("failure", "code=%s at=%s:%d message=%s", err_text(err->code),
                   err->file != NULL ? err->file : "?", err->line, log_quote(str_from(err->msg)));
     }

@@ -432,7 +432,8 @@ enum err_code query_sql(struct call *c, struct err *err) {
     }
     timing_header(an);
     http_set_header(c->http, "X-Tarn-Query", query_id(an->query));
-    if (!an->whole && an->rows_max < INT64_MAX) {
+    const bool capped = !an->whole && an->rows_max < INT64_MAX;
+    if (capped) {
         // A stream has no place to say "truncated": that it may be is said at once.
         http_set_header(c->http, "X-Tarn-Rows-Max",
                         arena_printf(c->arena, "%lld", (long long)an->rows_max));
@@ -443,6 +444,9 @@ enum err_code query_sql(struct call *c, struct err *err) {
     }
     http_answer_stream(c->http, 200, encode_content_type(an->format),
                        (struct http_stream){an, answer_next});
+    if (capped && an->finished) { // in one piece, and nothing is sent yet
+        http_set_header(c->http, "X-Tarn-Truncated", an->truncated ? STR("true") : STR("false"));
+    }
     return ERR_OK;
 }
 

@@ -37,7 +37,7 @@ struct transfer {
     const struct client_request *request;
     struct client_answer *answer;
     struct buf problem;
-    bool source_failed, sink_stopped;
+    bool source_failed, sink_stopped, told_truncated;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -284,8 +284,14 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg) {
     struct transfer *t = arg;
     struct str rest = {data, size * count};
     struct str name = STR_NONE;
-    if (str_cut(&rest, ':', &name) && str_eq_nocase(name, STR("X-Tarn-Truncated"))) {
-        t->answer->truncated = str_is(str_trim(rest), "true");
+    (void)str_cut(&rest, ':', &name);
+    rest = str_trim(rest);
+    if (str_eq_nocase(name, STR("X-Tarn-Rows-Max")) && !t->told_truncated) {
+        (void)str_to_i64(rest, &t->answer->rows_max);
+    } else if (str_eq_nocase(name, STR("X-Tarn-Truncated"))) {
+        t->told_truncated = true;
+        t->answer->truncated = str_is(rest, "true");
+        t->answer->rows_max = 0;
     }
     return size * count;
 }

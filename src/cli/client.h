@@ -38,8 +38,9 @@ struct client_request {
 };
 
 struct client_answer {
-    struct buf body; // without take
-    bool truncated;  // the server said so in X-Tarn-Truncated
+    struct buf body;  // without take
+    int64_t rows_max; // of a stream that may be cut (X-Tarn-Rows-Max); 0: it is whole
+    bool truncated;   // it is cut (X-Tarn-Truncated)
 };
 
 #define CLIENT_ANSWER_BYTES_MAX (1ULL << 30)

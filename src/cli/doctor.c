@@ -322,9 +322,14 @@ static void check_spool(struct doctor *d) {
     if (!is_folder(path)) {
         return;
     }
-    const size_t count = count_files(d, path, SPOOL_DEPTH);
-    say(d, count > 0 ? VERDICT_WARN : VERDICT_OK, "spool",
-        "while no server runs on this folder, they may be deleted", "%zu files in %s", count, path);
+    // Rejected rows are kept there, to be fetched.
+    const char *rejects = arena_cstr(d->arena, arena_printf(d->arena, "%s/rejects", path));
+    const size_t kept = count_files(d, rejects, SPOOL_DEPTH);
+    const size_t left = count_files(d, path, SPOOL_DEPTH) - kept;
+    say(d, left > 0 ? VERDICT_WARN : VERDICT_OK, "spool",
+        "while no server runs on this folder, they may be deleted",
+        "%zu file%s left over in %s, and %zu of rejected rows", left, left == 1 ? "" : "s", path,
+        kept);
 }
 
 static bool keep_time(void *ctx, const struct txlog_item *item) {

@@ -178,7 +178,7 @@ static void say_rejected(const json_t *answer) {
     if (count == 0) {
         return;
     }
-    fprintf(stderr, "tarn: %" PRId64 " rows were rejected:\n", count);
+    fprintf(stderr, "tarn: %" PRId64 " row%s rejected:\n", count, count == 1 ? " was" : "s were");
     for (size_t i = 0; i < MIN(json_array_size(first), REJECTS_SHOWN); i++) {
         const json_t *row = json_array_get(first, i);
         struct str reason = STR_NONE;
@@ -222,19 +222,19 @@ static enum err_code say_done(const struct args *a, const struct upload *u, cons
         const struct str sent = grid_number(json_i64_of(changed, "rows"), arena);
         const struct str matched = grid_number(json_i64_of(changed, "matched"), arena);
         buf_printf(&out,
-                   "%s -> " STR_FMT ": " STR_FMT " rows sent, " STR_FMT
+                   "%s -> " STR_FMT ": " STR_FMT " row%s sent, " STR_FMT
                    " of their keys were there, %" PRId64 " ms\n",
-                   u->path, STR_ARG(dataset), STR_ARG(sent), STR_ARG(matched),
-                   json_i64_of(answer, "duration_ms"));
+                   u->path, STR_ARG(dataset), STR_ARG(sent), str_is(sent, "1") ? "" : "s",
+                   STR_ARG(matched), json_i64_of(answer, "duration_ms"));
         return grid_write(&out, err);
     }
     const struct str rows = grid_number(json_i64_of(answer, "rows"), arena);
     const struct str bytes = grid_bytes(json_i64_of(answer, "bytes"), arena);
+    const size_t columns = json_array_size(json_object_get(answer, "schema"));
     buf_printf(&out,
-               "%s -> " STR_FMT ": " STR_FMT " row%s, %zu columns, " STR_FMT ", %" PRId64 " ms\n",
-               u->path, STR_ARG(dataset), STR_ARG(rows), str_is(rows, "1") ? "" : "s",
-               json_array_size(json_object_get(answer, "schema")), STR_ARG(bytes),
-               json_i64_of(answer, "duration_ms"));
+               "%s -> " STR_FMT ": " STR_FMT " row%s, %zu column%s, " STR_FMT ", %" PRId64 " ms\n",
+               u->path, STR_ARG(dataset), STR_ARG(rows), str_is(rows, "1") ? "" : "s", columns,
+               columns == 1 ? "" : "s", STR_ARG(bytes), json_i64_of(answer, "duration_ms"));
     return grid_write(&out, err);
 }
 

@@ -264,6 +264,23 @@ static enum err_code fill_grid(struct str answer, struct grid *t, struct err *er
     return ERR_OK;
 }
 
+// A plan is drawn in lines, which a cell does not hold: each gets a row.
+static bool spread_plan(const struct grid *t, struct grid *ret) {
+    *ret = GRID(t->arena);
+    if (t->column_count != 2 || !str_is(t->columns[0].name, "explain_key")) {
+        return false;
+    }
+    grid_column(ret, STR("plan"), false);
+    for (size_t i = 1; i < t->cell_count; i += 2) {
+        struct str rest = t->cells[i];
+        struct str line;
+        while (str_cut(&rest, '\n', &line)) {
+            grid_cell(ret, line);
+        }
+    }
+    return true;
+}
+
 // Rows as an array with one row a line.
 static void json_rows(struct str answer, struct buf *out) {
     struct str rows = inside(member(answer, "rows"));
@@ -277,11 +294,31 @@ static void json_rows(struct str answer, struct buf *out) {
     buf_add_cstr(out, before[0] == '[' ? "[]\n" : "\n]\n");
 }
 
-static void say_truncated(bool truncated) {
-    if (truncated) {
+// What the roles of the token allow, no option can raise.
+static void say_truncated(struct str hint) {
+    if (str_find(hint, STR("roles")) >= 0) {
+        fprintf(stderr, "tarn: the result was cut: " STR_FMT "\n", STR_ARG(hint));
+    } else {
         fputs("tarn: the result was cut; --max-rows N asks for more rows, -o csv, ndjson or arrow "
               "streams them\n",
               stderr);
+    }
+}
+
+// A stream that is cut by more than the caller's own --max-rows, or may be.
+static void say_stream_cut(const struct client_answer *answer, int64_t rows_max) {
+    if (answer->truncated && rows_max == 0) {
+        fputs("tarn: the result was cut: this token's roles allow no more rows in one answer; ask "
+              "for a part of them\n",
+              stderr);
+    } else if (answer->truncated) {
+        fputs("tarn: the result was cut at --max-rows, or at what this token's roles allow\n",
+              stderr);
+    } else if (answer->rows_max > 0 && answer->rows_max != rows_max) {
+        fprintf(stderr,
+                "tarn: the result is cut if it has more than %" PRId64
+                " rows, which is what this token's roles allow in one answer\n",
+                answer->rows_max);
     }
 }
 
@@ -298,8 +335,11 @@ static enum err_code show(const struct args *a, const char *format, struct str a
     if (strcmp(format, "markdown") == 0) {
         grid_markdown(&t, &out);
     } else if (strcmp(format, "table") == 0) {
-        const bool full = args_flag(a, "full");
-        grid_print(&t, full ? 0 : GRID_CELL_WIDTH, full ? 0 : grid_terminal_width(), &out);
+        struct grid plan;
+        const bool is_plan = spread_plan(&t, &plan);
+        const bool full = is_plan || args_flag(a, "full");
+        grid_print(is_plan ? &plan : &t, full ? 0 : GRID_CELL_WIDTH,
+                   full ? 0 : grid_terminal_width(), &out);
     }
     TRY(grid_write(&out, err));
     const struct str count = member(answer, "row_count");
@@ -311,7 +351,9 @@ static enum err_code show(const struct args *a, const char *format, struct str a
     int64_t suppressed = 0;
     (void)str_to_i64(member(answer, "rows_suppressed"), &suppressed);
     cli_say_suppressed(suppressed);
-    say_truncated(str_is(member(answer, "truncated"), "true"));
+    if (str_is(member(answer, "truncated"), "true")) {
+        say_truncated(cell_of(member(answer, "hint"), a->arena));
+    }
     return ERR_OK;
 }
 
@@ -379,7 +421,7 @@ enum err_code cli_query(const struct args *a, struct err *err) {
     if (fflush(stdout) != 0) {
         return err_errno(err, "cannot write to standard output");
     }
-    say_truncated(answer.truncated);
+    say_stream_cut(&answer, rows_max);
     return ERR_OK;
 }
 

@@ -149,5 +149,5 @@ def large(t, parquet):
 
 BUILDERS = {f.__name__: f for f in (types, times_of_day, nested, empty, odd_names, appended, replaced, corrected, emptied, updated,
                                     evolved, compacted, hidden, erased, large)}
-# A tombstone hides rows of older snapshots too, but from Tarn's own answers alone, until an erasure or a compaction.
+# A tombstone hides rows of older snapshots too, but in Tarn's own answers alone.
 ONLY_NOW = {"hidden"}

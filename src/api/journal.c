@@ -165,7 +165,8 @@ static bool subject_fits(const struct filter *f, const json_t *transaction) {
 static bool is_of_query(const json_t *transaction) {
     struct str action = STR_NONE;
     (void)json_get_str(transaction, "action", &action);
-    return str_starts(action, STR("query.")) || str_is(action, "audit.keep");
+    return str_starts(action, STR("query.")) || str_is(action, "audit.keep") ||
+           str_is(action, "audit.merge");
 }
 
 static bool queries_fit(const struct filter *f, const json_t *transaction) {

@@ -218,7 +218,7 @@ def audited(entry):
     return "query_id" in (entry["details"] or {}) or entry["target"] == "secret:audit-sql"
 
 
-def wait_until(check, seconds=20, every=0.02):
+def wait_until(check, seconds=60, every=0.02):
     """Waits for check() to be true and returns what it gave."""
     end = time.monotonic() + seconds
     while True:

@@ -1,5 +1,6 @@
 """Tokens: the first one, what is refused without one, how they are made, listed and revoked, where they never stand."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,6 +63,17 @@ def make(server, **members):
     answer = server.post("/auth/tokens", json={"principal": "someone", "roles": ["admin"], **members})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def ends_soon(server):
+    """A token and its end. That must be to come when it is made, for which a busy machine takes some time."""
+    for seconds in (1, 5, 25):
+        soon = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        answer = server.post("/auth/tokens", json={"principal": "someone", "roles": ["admin"], "expires_at": soon.isoformat()})
+        if answer.status_code == 201:
+            break
+    assert answer.status_code == 201, answer.text
+    return answer.json(), soon
 
 
 @pytest.fixture(scope="module")
@@ -229,9 +241,9 @@ def test_a_token_is_made_shown_once_listed_without_its_text_and_revoked(t):
     assert listed == {k: v for k, v in made.items() if k != "token"} and listed["last_used_at"] is None
     for text in (made["token"], t.token, hashlib.sha256(made["token"].encode()).hexdigest()):
         assert text not in answer.text
-    assert t.get("/journal?limit=1&outcome=done", headers=bearer(made["token"])).json()["entries"][0]["target"] == f"token:{made['id']}"
+    assert t.get("/journal?limit=1&action=token.*", headers=bearer(made["token"])).json()["entries"][0]["target"] == f"token:{made['id']}"
     t.ingest("by_ann", "a\n1\n", headers=bearer(made["token"]))
-    assert t.get("/journal?limit=1&outcome=done").json()["entries"][0]["actor"] == "ann@example.org"
+    assert t.told(outcome="done")[0]["actor"] == "ann@example.org"
     assert t.delete(f"/auth/tokens/{made['id']}").json() == {"id": made["id"], "revoked": True}
     assert t.get("/journal", headers=bearer(made["token"])).status_code == 401
     assert made["id"] not in t.get("/auth/tokens").text
@@ -282,8 +294,7 @@ def test_no_two_tokens_are_the_same(t):
 
 
 def test_a_token_ends_at_its_time(t):
-    soon = datetime.now(timezone.utc) + timedelta(seconds=2)
-    made = make(t, expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    made, soon = ends_soon(t)
     wait_until(lambda: t.get("/journal", headers=bearer(made["token"])).status_code == 401)
     assert datetime.now(timezone.utc) >= soon
 
@@ -333,7 +344,8 @@ def test_no_token_stands_in_a_log_or_file(t):
     everything = {"log": (t.log + t.first_log).encode(), "output": t.output.encode()}
     for folder, _, names in os.walk(t.data):
         for name in names:
-            with open(f"{folder}/{name}", "rb") as f:
+            # What is being written has another name a moment later.
+            with contextlib.suppress(FileNotFoundError), open(f"{folder}/{name}", "rb") as f:
                 everything[f"{folder}/{name}"] = f.read()
     assert everything.pop(f"{t.data}/admin.token").strip() == t.token.encode()
     for text in texts:

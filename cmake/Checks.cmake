@@ -55,12 +55,14 @@ function(tarn_other_build name preset label timeout)
         --test-dir ${CMAKE_SOURCE_DIR}/build/${preset} -L ${label} --output-on-failure
         --no-tests=error ${ARGN})
 endfunction()
-tarn_other_build(asan.unit asan unit 900)
+tarn_other_build(asan.unit asan unit 2700)
 # Without two long ones that have one thread each, and one that forks while the engine is loaded: it then
 # holds more locks at once than TSan can count. Nor with the jail's, which forks a process that must have one
 # thread: TSan gives it another.
-tarn_other_build(tsan.unit tsan unit 900 -E txlog_mutation|table_tombstone_fault|erase_sweep|worker.jail)
-tarn_other_build(asan.blackbox asan blackbox 1800)
+tarn_other_build(tsan.unit tsan unit 2700 -E txlog_mutation|table_tombstone_fault|erase_sweep|worker.jail)
+tarn_other_build(asan.blackbox asan blackbox 2700)
 
-# The long ones first, so that the short ones fill the other core.
-set_tests_properties(asan.blackbox style.clang_tidy PROPERTIES COST 1000)
+# The long ones first, so that the short ones fill the other core; before them those that want all cores,
+# which would otherwise wait at the end for the last of the others to free its core.
+set_tests_properties(style.cppcheck style.clang_tidy PROPERTIES COST 2000)
+set_tests_properties(asan.blackbox asan.unit tsan.unit PROPERTIES COST 1000)

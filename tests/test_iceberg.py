@@ -182,6 +182,25 @@ def test_the_bounds_of_every_type_are_those_of_the_data(t, reader, engine, tmp_p
         iceberg.comparable("string", v) for v in text if v is not None)
 
 
+def test_a_zero_stays_a_zero_beside_a_negative_one(t, reader, engine, tmp_path):
+    """Others that look for 0 skip files whose zeros are negative ones."""
+    signs = "CASE WHEN i % 2 = 0 THEN '-0.0' ELSE '0.0' END"
+    t.ingest("signs", engine.parquet(
+        f"SELECT i::INTEGER AS k, {signs}::DOUBLE AS d, {signs}::FLOAT AS f, "
+        f"CASE WHEN i % 3 > 0 THEN {{'a b': {signs}::DOUBLE, 'n': i, 'in': {{'f': {signs}::FLOAT, 's': 'x' || i}}}} END AS st, "
+        f"CASE WHEN i % 3 > 0 THEN '-1.5'::DOUBLE END AS other FROM range(40, 0, -1) r(i)", tmp_path / "signs.parquet"))
+    assert t.query("INSERT INTO signs SELECT k + 100, d, f, st, other FROM signs").status_code == 200
+    assert check(t, reader, "signs")[0] == 80
+    stream = arrow.Stream(t.query("SELECT * FROM signs WHERE k < 100", accept=ARROW).content)
+    assert [r[0] for r in stream.rows] == list(range(40, 0, -1)), "the rows keep their order"
+    for k, d, f, st, other in stream.rows:
+        zeros = [d, f] + ([st["a b"], st["in"]["f"]] if k % 3 else [])
+        assert all(v == 0 and math.copysign(1, v) == 1 for v in zeros), k
+        assert st is None if k % 3 == 0 else (st["n"], st["in"]["s"]) == (k, f"x{k}")
+        assert other == (-1.5 if k % 3 else None)
+    assert t.value("SELECT hash('-0.0'::DOUBLE) = hash(0.0::DOUBLE)"), "a compaction may compare files by hashes"
+
+
 def test_several_appends(t, reader):
     t.ingest("appends", "k,v\n0,zero\n")
     for n in range(1, 6):

@@ -65,7 +65,7 @@ enum err_code table_stage(struct tables *t, struct session *s,
                           struct table_staged *ret, struct err *err) {
     DEFER(json_decrefp) json_t *schema = ice_schema_json(source->schema);
     const struct engine_copy copy = {
-        .select = source->select,
+        .select = table_plain_zeros_sql(source->schema, source->select, a),
         .path = source->one_file ? arena_printf(a, "%s/0.parquet", source->folder)
                                  : str_from(source->folder),
         .field_ids = table_field_ids_sql(source->schema, a),

@@ -228,3 +228,62 @@ struct str table_field_ids_sql(const struct ice_schema *s, struct arena *a) {
     buf_add_char(&out, '}');
     return arena_str(a, buf_str(&out));
 }
+
+static bool has_float(const struct ice_type *t) {
+    if (t->kind == ICE_FLOAT || t->kind == ICE_DOUBLE) {
+        return true;
+    }
+    for (size_t i = 0; t->kind == ICE_STRUCT && i < t->field_count; i++) {
+        if (has_float(&t->fields[i].type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The negative zero and a zero are a zero.
+static struct str plain_zero(const struct ice_type *t, struct str value, struct arena *a) {
+    if (!has_float(t)) {
+        return value;
+    }
+    if (t->kind != ICE_STRUCT) {
+        return arena_printf(a, STR_FMT " + 0::" STR_FMT, STR_ARG(value),
+                            STR_ARG(table_type_sql(t, a)));
+    }
+    DEFER(buf_release) struct buf out = BUF(16U << 20);
+    buf_add_cstr(&out, "CASE WHEN ");
+    buf_add_str(&out, value);
+    buf_add_cstr(&out, " IS NOT NULL THEN struct_pack(");
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct str name = t->fields[i].name;
+        const struct str member = arena_printf(a, "struct_extract(" STR_FMT ", " STR_FMT ")",
+                                               STR_ARG(value), STR_ARG(sql_literal(name, a)));
+        buf_add_cstr(&out, i == 0 ? "" : ", ");
+        buf_add_str(&out, sql_ident(name, a));
+        buf_add_cstr(&out, " := ");
+        buf_add_str(&out, plain_zero(&t->fields[i].type, member, a));
+    }
+    buf_add_cstr(&out, ") END");
+    return arena_str(a, buf_str(&out));
+}
+
+struct str table_plain_zeros_sql(const struct ice_schema *s, struct str select, struct arena *a) {
+    DEFER(buf_release) struct buf out = BUF(64U << 20);
+    for (size_t i = 0; i < s->field_count; i++) {
+        const struct ice_field *f = &s->fields[i];
+        if (has_float(&f->type)) {
+            const struct str name = sql_ident(f->name, a);
+            buf_add_cstr(&out, out.len == 0 ? "SELECT * REPLACE (" : ", ");
+            buf_add_str(&out, plain_zero(&f->type, name, a));
+            buf_add_cstr(&out, " AS ");
+            buf_add_str(&out, name);
+        }
+    }
+    if (out.len == 0) {
+        return select;
+    }
+    buf_add_cstr(&out, ") FROM (");
+    buf_add_str(&out, select);
+    buf_add_cstr(&out, "\n)"); // the line break ends a comment
+    return arena_str(a, buf_str(&out));
+}

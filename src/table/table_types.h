@@ -27,3 +27,8 @@ struct str table_column_sql(struct str column, const struct vec_type *from,
                             const struct ice_type *to, struct arena *a);
 // FIELD_IDS literal of the schema: {"a": 1, "l": {__duckdb_field_id: 2, element: 3}}.
 struct str table_field_ids_sql(const struct ice_schema *s, struct arena *a);
+// The SELECT, whose columns are those of the schema, with zeros that have no sign in floating-point
+// columns and in fields of structs. The engine's Parquet writer takes both zeros for one where it
+// makes a dictionary, so that one negative zero would turn the others into such; and readers that
+// compare bits skip files in which they look for 0. Zeros in lists and maps stay as they are.
+struct str table_plain_zeros_sql(const struct ice_schema *s, struct str select, struct arena *a);

@@ -138,6 +138,10 @@ class SparkTable:
         c = f.col(column)
         condition = {"is null": c.isNull, "is not null": c.isNotNull, "=": lambda: c == f.lit(value),
                      "<": lambda: c < f.lit(value), ">=": lambda: c >= f.lit(value)}[operator]()
+        return self.keys_that(condition)
+
+    def keys_that(self, condition):
+        """Of the rows that have a condition of Spark's, or one in its SQL."""
         return [row["k"] for row in self._frame().where(condition).select("k").collect()]
 
 

@@ -231,7 +231,7 @@ def test_ingest_shows_rejected_rows_on_standard_error(t):
 
 
 def test_a_refused_ingest_says_why_and_ends_by_its_kind(t, tmp_path):
-    failed(run(t, "ingest", "-", "-d", "bad", stdin="a,b\n1,2\n3\n"), 1, "line 3", "expected 2 columns")
+    failed(run(t, "ingest", "-", "-d", "bad", stdin="a,b\n1,2\n3\n"), 1, "line 3", "expected 2 columns", "--on-error reject")
     failed(run(t, "ingest", "-", "-d", "people", stdin="x\n1\n"), 5, "people", "append")
     failed(run(t, "ingest", "-", "-d", "people", "-m", "append", stdin="x\n1\n"), 5, '"x"')
     failed(run(t, "ingest", "-", "-d", "nowhere", "-m", "append", stdin="x\n1\n"), 3, "nowhere")

@@ -181,6 +181,7 @@ def test_a_value_that_stays_elsewhere_is_told_and_the_receipt_is_not_clean(tarn)
     assert MAIL not in json.dumps(receipt)
     done = command("erase", "notes", "2", "--column", "n", "--search", MAIL, "--url", tarn.url, "--data", tarn.data)
     assert done.returncode == 1 and "STILL FOUND" in done.stdout and "NOT CLEAN" in done.stdout
+    assert "--shared" in done.stderr
     again = erase(tarn, "notes", [1], "n", search=[MAIL])
     assert again["scan"]["clean"] is True
 

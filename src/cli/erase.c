@@ -145,7 +145,9 @@ static enum err_code show_answer(const struct args *a, const json_t *j, struct e
     (void)json_get_bool(json_object_get(j, "scan"), "clean", &clean);
     return clean
                ? ERR_OK
-               : err_set(err, ERR_DATA, "the rows are gone, but the values still stand elsewhere");
+               : err_set(err, ERR_DATA,
+                         "the rows are gone, but the values still stand elsewhere; --shared erases "
+                         "them from every dataset with such a column, --dataset from one");
 }
 
 // Verification

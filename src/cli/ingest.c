@@ -255,6 +255,12 @@ static enum err_code ingest_one(const struct args *a, struct client *c, const ch
         errno = u.error;
         return err_errno(err, "cannot read %s", file);
     }
+    if (code == ERR_DATA && str_starts(str_from(err->msg), STR("line ")) &&
+        args_value(a, "on-error") == NULL) {
+        const struct str why = arena_str(a->arena, str_from(err->msg));
+        (void)err_set(err, ERR_DATA, STR_FMT "; --on-error reject leaves bad rows out",
+                      STR_ARG(why));
+    }
     if (code != ERR_OK) {
         // Who is asked stands in the message when it is the connection that failed.
         return code == ERR_CANCELLED ? code : err_prefix(err, "%s: ", file);

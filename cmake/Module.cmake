@@ -47,7 +47,7 @@ function(tarn_unit_test module source)
     string(REGEX REPLACE "_test$" "" file ${file})
     add_test(NAME unit.${module}.${file} COMMAND ${program} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     set_tests_properties(unit.${module}.${file} PROPERTIES
-        LABELS unit TIMEOUT 300 ENVIRONMENT "${TARN_TEST_ENVIRONMENT}")
+        LABELS unit TIMEOUT 900 ENVIRONMENT "${TARN_TEST_ENVIRONMENT}")
 endfunction()
 
 # What a sanitizer build needs to know when it runs.

@@ -24,12 +24,12 @@ def rows(t, sql):
 
 def test_several_changes_are_one_commit(t):
     t.ingest("several", "id,city,n\n1,Denver,5\n2,Boise,6\n")
-    before = {e["id"] for e in t.told()}
+    before = {e["id"] for e in t.told(outcome="done")}
     done = changed(t, "several", {"op": "add", "name": "note", "type": "VARCHAR"}, {"op": "rename", "name": "city", "to": "town"},
                    {"op": "drop", "name": "n"}, {"op": "nullable", "name": "id"}, reason="the new form")
     assert not done["unchanged"] and [f["name"] for f in done["schema"]["fields"]] == ["id", "town", "note"]
     assert not done["schema"]["fields"][0]["required"]
-    [entry] = [e for e in t.told() if e["id"] not in before]
+    [entry] = [e for e in t.told(outcome="done") if e["id"] not in before]
     assert (entry["action"], entry["reason"]) == ("dataset.columns", "the new form")
     assert rows(t, "FROM several ORDER BY id") == [(1, "Denver", None), (2, "Boise", None)]
     assert changed(t, "several", {"op": "nullable", "name": "id"})["unchanged"]

@@ -39,8 +39,11 @@ def files_of(data):
 
 def decoded(path, reader):
     """The file's bytes, and what they say."""
-    with open(path, "rb") as f:
-        raw = f.read()
+    try:
+        with open(path, "rb") as f:
+            raw = f.read()
+    except FileNotFoundError:  # of the log, a checkpoint or the head: another one has taken its place
+        return b""
     if path.endswith(".parquet"):
         return raw + json.dumps(reader.parquet("file://" + path)["rows"], default=str, ensure_ascii=False).encode()
     if path.endswith(".avro"):

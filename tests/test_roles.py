@@ -337,7 +337,7 @@ def test_queries_of_others_are_not_there(w):
     with w.ask("admin", "POST", "/query/sql", json=slow, stream=True, headers={"Accept": "text/csv"}) as running:
         query = running.headers["X-Tarn-Query"]
         assert query in [q["id"] for q in w.ask("operator", "GET", "/query/running").json()["queries"]]
-        assert w.ask("reader", "GET", "/query/running").json() == {"queries": []}
+        wait_until(lambda: w.ask("reader", "GET", "/query/running").json() == {"queries": []})  # those of before have ended
         hidden = w.ask("reader", "DELETE", f"/query/running/{query}")
         absent = w.ask("reader", "DELETE", "/query/running/" + "x" * len(query))
         assert hidden.status_code == 404 and telling(hidden, query) == telling(absent, "x" * len(query))
@@ -345,7 +345,7 @@ def test_queries_of_others_are_not_there(w):
         assert w.ask("operator", "DELETE", f"/query/running/{query}").status_code == 200
     with w.ask("reader", "POST", "/query/sql", json=slow, stream=True, headers={"Accept": "text/csv"}) as running:
         query = running.headers["X-Tarn-Query"]
-        assert [q["id"] for q in w.ask("reader", "GET", "/query/running").json()["queries"]] == [query]
+        wait_until(lambda: [q["id"] for q in w.ask("reader", "GET", "/query/running").json()["queries"]] == [query])
         assert w.ask("reader", "DELETE", f"/query/running/{query}").status_code == 200
 
 
@@ -629,7 +629,7 @@ def test_a_query_has_the_time_that_the_role_allows(w):
     who = w.role("hurried", [on(f"dataset:{MINE}", "read_raw")], time_ms=100)
     answer = w.sql(who, f"SELECT count(*) FROM {MINE} a, range(100000000000) r(i) WHERE i % 7 = a.id")
     assert answer.status_code == 504 and answer.json()["code"] == "deadline_exceeded"
-    assert w.sql(who, f"SELECT count(*) FROM {MINE}").status_code == 200
+    wait_until(lambda: w.sql(who, f"SELECT count(*) FROM {MINE}").status_code == 200)  # in time, on a machine that has others to serve
 
 
 def test_a_principal_has_as_many_queries_at_once_as_the_role_allows(w):

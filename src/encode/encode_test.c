@@ -455,7 +455,8 @@ static void tsv_escapes_what_must_be(void **state) {
 
 static void csv_reads_back(void **state) {
     (void)state;
-    static const char path[] = "/tmp/encode_test.csv";
+    DEFER(arena_release) struct arena a = ARENA(1 << 20);
+    const char *path = arena_printf(&a, "/tmp/encode_test_%d.csv", (int)getpid()).ptr;
     OK(session_run(session,
                    STR("CREATE OR REPLACE TEMP TABLE csv_source AS SELECT i, s() AS s,"
                        " (r() / 1e4)::DOUBLE AS d, CASE WHEN i % 3 = 0 THEN r() END AS n"
@@ -467,13 +468,15 @@ static void csv_reads_back(void **state) {
     assert_non_null(f);
     assert_int_equal(fwrite(out.ptr, 1, out.len, f), out.len);
     assert_int_equal(fclose(f), 0);
-    DEFER(arena_release) struct arena a = ARENA(1 << 20);
     struct str same = STR_NONE;
     OK(session_text(session,
-                    STR("SELECT count(*) FROM csv_source c JOIN read_csv('/tmp/encode_test.csv',"
-                        " header = true, quote = '\"', escape = '\"', force_not_null = ['s'],"
-                        " columns = {i: 'BIGINT', s: 'VARCHAR', d: 'DOUBLE', n: 'BIGINT'}) r"
-                        " ON c.i = r.i WHERE (c.s, c.d, c.n) IS NOT DISTINCT FROM (r.s, r.d, r.n)"),
+                    arena_printf(&a,
+                                 "SELECT count(*) FROM csv_source c JOIN read_csv('%s', header = "
+                                 "true, quote = '\"', escape = '\"', force_not_null = ['s'], "
+                                 "columns = {i: 'BIGINT', s: 'VARCHAR', d: 'DOUBLE', n: 'BIGINT'}) "
+                                 "r ON c.i = r.i WHERE (c.s, c.d, c.n) IS NOT DISTINCT FROM (r.s, "
+                                 "r.d, r.n)",
+                                 path),
                     &a, &same, &err));
     assert_true(str_is(same, "3000"));
     assert_int_equal(unlink(path), 0);

@@ -406,10 +406,8 @@ static void an_interrupt_ends_the_running_statement(void **state) {
     (void)state;
     DEFER(session_closep) struct session *s = open_session();
     const pthread_t thread = threads_start("test", interrupt_soon, s);
-    const int64_t begin = clock_mono_us();
     assert_int_equal(failure(s, endless), ERR_CANCELLED);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(clock_mono_us() - begin < 5000000);
     // It stays so until the session is closed.
     assert_int_equal(failure(s, "SELECT 1"), ERR_CANCELLED);
     assert_int_equal(session_run(s, STR("SELECT 1"), &err), ERR_CANCELLED);
@@ -431,7 +429,7 @@ static void a_deadline_ends_the_running_statement(void **state) {
     const int64_t begin = clock_mono_us();
     session_deadline(s, begin + 200000);
     assert_int_equal(failure(s, endless), ERR_TIMEOUT);
-    assert_in_range(clock_mono_us() - begin, 200000, 5000000);
+    assert_true(clock_mono_us() - begin >= 200000);
     assert_int_equal(failure(s, "SELECT 1"), ERR_TIMEOUT);
     session_deadline(s, 0);
     assert_int_equal(failure(s, "SELECT 1"), ERR_OK);
@@ -447,9 +445,7 @@ static void the_earliest_deadline_comes_first(void **state) {
     DEFER(rows_closep) struct rows *r = query(late, "FROM range(10000000000)");
     assert_non_null(next(r));
     session_deadline(early, clock_mono_us() + 200000);
-    const int64_t begin = clock_mono_us();
     assert_int_equal(failure(early, endless), ERR_TIMEOUT);
-    assert_true(clock_mono_us() - begin < 5000000);
     assert_non_null(next(r));
 }
 

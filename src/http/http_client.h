@@ -5,6 +5,7 @@
 #include "base/str.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +28,7 @@ static inline int client_dial(int port) {
         .sin_port = htons((uint16_t)port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    const struct timeval limit = {.tv_sec = 20};
+    const struct timeval limit = {.tv_sec = 60};
     assert_true(fd >= 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0) {
@@ -47,7 +48,7 @@ static inline void send_all(int fd, struct str data) {
     }
 }
 
-// Everything until the server closes.
+// Everything until the server closes, which it must.
 static inline struct str read_to_end(int fd, struct arena *a) {
     struct buf text = BUF(ANSWER_MAX);
     ssize_t len = 0;
@@ -57,6 +58,7 @@ static inline struct str read_to_end(int fd, struct arena *a) {
         len = recv(fd, room, 4096, 0);
         text.len += len > 0 ? (size_t)len : 0;
     } while (len > 0);
+    assert_false(len < 0 && errno == EAGAIN);
     const struct str ret = arena_str(a, buf_str(&text));
     buf_release(&text);
     return ret;

@@ -15,7 +15,7 @@
 static struct {
     pthread_mutex_t lock;
     int heads, handles, fails, dones, hung_up, cancelled;
-    int64_t bytes, done_us, bytes_out;
+    int64_t bytes, bytes_out;
     int status;
     char err[512];
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -33,7 +33,7 @@ static const char *text_plain = "text/plain";
 static void reset_seen(void) {
     LOCKED(&seen.lock);
     seen.heads = seen.handles = seen.fails = seen.dones = seen.hung_up = seen.cancelled = 0;
-    seen.bytes = seen.done_us = seen.bytes_out = 0;
+    seen.bytes = seen.bytes_out = 0;
     seen.status = 0;
     seen.err[0] = '\0';
 }
@@ -49,7 +49,7 @@ static void sleep_ms(int64_t ms) {
 }
 
 static bool wait_for(const int *field, int value) {
-    for (int i = 0; i < 2000 && seen_int(field) < value; i++) {
+    for (int i = 0; i < 30000 && seen_int(field) < value; i++) {
         sleep_ms(2);
     }
     return seen_int(field) >= value;
@@ -152,7 +152,8 @@ static void on_handle(void *ctx, struct http_request *r) {
         http_answer_stream(r, 200, text_plain, (struct http_stream){x, next_piece});
     } else if (str_is(r->path, "/slow")) {
         http_on_cancel(r, note_cancel, x);
-        for (int64_t i = 0; i < query_number(r, "ms", 5000) && !atomic_load(&x->cancelled); i++) {
+        for (int64_t i = 0; i < query_number(r, "ms", 3600000) && !atomic_load(&x->cancelled);
+             i++) {
             sleep_ms(1);
         }
         http_answer(r, 200, text_plain, STR("slept"));
@@ -186,7 +187,6 @@ static void on_done(void *ctx, struct http_request *r) {
     }
     LOCKED(&seen.lock);
     seen.dones++;
-    seen.done_us = clock_mono_us();
     seen.hung_up += r->hung_up;
     seen.status = r->status;
     seen.bytes_out = r->bytes_out;
@@ -540,14 +540,9 @@ static void hang_ups_cancel(const char *request, bool reset) {
     if (reset) {
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     }
-    const int64_t left_us = clock_mono_us();
     (void)close(fd);
-    assert_true(wait_for(&seen.dones, 1));
+    assert_true(wait_for(&seen.dones, 1)); // by itself it takes an hour, or for ever
     assert_int_equal(seen_int(&seen.hung_up), 1);
-    LOCKED(&seen.lock);
-    if (seen.done_us - left_us > 100000) {
-        fail_msg("seen after %lld us", (long long)(seen.done_us - left_us));
-    }
 }
 
 static void a_client_that_leaves_is_seen(void **state) {
@@ -579,11 +574,9 @@ static void a_slow_reader_holds_nobody(void **state) {
         send_all(slow[i], STR("GET /endless?pieces=0 HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
     assert_true(wait_for(&seen.handles, 20));
-    const int64_t start_us = clock_mono_us();
     for (int i = 0; i < 20; i++) {
         assert_int_equal(status_of(ask(STR("GET /a HTTP/1.1\r\n" HEAD "\r\n"), &a)), 200);
     }
-    assert_true(clock_mono_us() - start_us < 2000000);
     for (int i = 0; i < 20; i++) {
         (void)close(slow[i]);
     }
@@ -602,9 +595,7 @@ static void drain_waits_for_requests_but_not_for_idlers(void **state) {
     const int busy = dial();
     send_all(busy, STR("GET /slow?ms=300 HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_true(wait_for(&seen.handles, 2));
-    const int64_t start_us = clock_mono_us();
-    assert_true(http_server_drain(server, 10000));
-    assert_true(clock_mono_us() - start_us < 3000000);
+    assert_true(http_server_drain(server, 20000)); // false after that time
     const struct str answer = read_to_end(busy, &a);
     assert_int_equal(status_of(answer), 200);
     assert_true(has(answer, "Connection: close\r\n"));
@@ -622,9 +613,7 @@ static void drain_cancels_what_takes_too_long(void **state) {
     const int busy = dial();
     send_all(busy, STR("GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_true(wait_for(&seen.handles, 1));
-    const int64_t start_us = clock_mono_us();
     assert_false(http_server_drain(server, 100));
-    assert_true(clock_mono_us() - start_us < 3000000);
     assert_int_equal(seen_int(&seen.cancelled), 1);
     assert_int_equal(status_of(read_to_end(busy, &a)), 200);
     (void)close(busy);
@@ -657,7 +646,6 @@ static void silent_clients_are_left(void **state) {
     struct http_options o = options();
     o.idle_timeout_ms = 1000;
     server = open_server(&o);
-    const int64_t start_us = clock_mono_us();
     const int idle = dial();
     const int body = dial();
     send_all(body, STR("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"));
@@ -669,7 +657,6 @@ static void silent_clients_are_left(void **state) {
     assert_int_equal(read_to_end(idle, &a).len, 0);
     assert_int_equal(status_of(read_to_end(body, &a)), 0);
     assert_true(wait_for(&seen.dones, 3));
-    assert_true(clock_mono_us() - start_us < 6000000);
     (void)close(idle);
     (void)close(body);
     (void)close(paused);
@@ -685,13 +672,13 @@ static void a_head_that_trickles_is_cut_off(void **state) {
     (void)read_answer(kept, false, &a);
     sleep_ms(600);
     struct pollfd ends[2] = {{.fd = fresh, .events = POLLIN}, {.fd = kept, .events = POLLIN}};
-    while ((!ends[0].revents || !ends[1].revents) && clock_mono_us() - start_us < 15000000) {
+    while ((!ends[0].revents || !ends[1].revents) && clock_mono_us() - start_us < 60000000) {
         send_all(fresh, STR("G"));
         send_all(kept, STR("G"));
         sleep_ms(100);
         (void)poll(ends, 2, 0);
     }
-    assert_true(clock_mono_us() - start_us < 11000000);
+    assert_true(ends[0].revents != 0 && ends[1].revents != 0);
     (void)close(fresh);
     (void)close(kept);
 }
@@ -713,7 +700,7 @@ static void the_number_of_connections_is_limited(void **state) {
     assert_int_equal(ask(STR("GET /a HTTP/1.1\r\n" HEAD "\r\n"), &a).len, 0);
     (void)close(fds[0]);
     struct str answer = STR_NONE;
-    for (int i = 0; i < 200 && answer.len == 0; i++) {
+    for (int i = 0; i < 6000 && answer.len == 0; i++) {
         sleep_ms(5);
         answer = ask(STR("GET /a HTTP/1.1\r\n" HEAD "\r\n"), &a);
     }

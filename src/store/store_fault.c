@@ -12,6 +12,7 @@ struct store_fault {
     struct store *inner;
     bool borrowed;
     pthread_mutex_t lock; // guards all below
+    struct str spared;    // may be empty
     struct fault_plan plan;
     uint64_t count;
     bool fired;
@@ -83,7 +84,7 @@ static void cut_power(struct store_fault *f) {
     f->unsettled_count = 0;
 }
 
-static struct fate next_fate(struct store_fault *f, unsigned operation) {
+static struct fate next_fate(struct store_fault *f, unsigned operation, struct str name) {
     int delay_ms = 0;
     struct fate fate = {.kind = FAULT_NONE};
     {
@@ -91,7 +92,8 @@ static struct fate next_fate(struct store_fault *f, unsigned operation) {
         if (f->crashed) {
             return (struct fate){.kind = FAULT_FAIL};
         }
-        if (f->plan.on != 0 && !(f->plan.on & operation)) {
+        const bool spared = f->spared.len > 0 && str_eq(name, f->spared);
+        if (spared || (f->plan.on != 0 && !(f->plan.on & operation))) {
             return fate;
         }
         fate.number = ++f->count;
@@ -129,7 +131,7 @@ static enum err_code reply(struct fate fate, enum err_code code, struct err *err
 static enum err_code fault_get(struct store *s, struct str name, struct store_range range,
                                struct arena *a, struct str *ret, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_GET);
+    struct fate fate = next_fate(f, FAULT_ON_GET, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -147,7 +149,7 @@ static enum err_code fault_get(struct store *s, struct str name, struct store_ra
 
 static enum err_code fault_size(struct store *s, struct str name, uint64_t *ret, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_GET);
+    struct fate fate = next_fate(f, FAULT_ON_GET, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -157,7 +159,7 @@ static enum err_code fault_size(struct store *s, struct str name, uint64_t *ret,
 static enum err_code fault_put(struct store *s, struct str name, struct str data,
                                enum store_write how, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_PUT);
+    struct fate fate = next_fate(f, FAULT_ON_PUT, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -176,7 +178,7 @@ static enum err_code fault_put(struct store *s, struct str name, struct str data
 static enum err_code fault_put_file(struct store *s, struct str name, const char *path,
                                     enum store_write how, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_PUT);
+    struct fate fate = next_fate(f, FAULT_ON_PUT, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -200,7 +202,7 @@ static enum err_code fault_put_file(struct store *s, struct str name, const char
 static enum err_code fault_settle(struct store *s, const struct str *names, size_t count,
                                   struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_PUT);
+    struct fate fate = next_fate(f, FAULT_ON_PUT, STR_NONE);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -214,7 +216,7 @@ static enum err_code fault_settle(struct store *s, const struct str *names, size
 static enum err_code fault_list(struct store *s, const struct store_page *page, struct arena *a,
                                 struct store_list *ret, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_LIST);
+    struct fate fate = next_fate(f, FAULT_ON_LIST, STR_NONE);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -223,7 +225,7 @@ static enum err_code fault_list(struct store *s, const struct store_page *page, 
 
 static enum err_code fault_delete(struct store *s, struct str name, struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_DELETE);
+    struct fate fate = next_fate(f, FAULT_ON_DELETE, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -238,7 +240,7 @@ static void fault_clean(struct store *s) {
 static enum err_code fault_local(struct store *s, struct str name, struct arena *a, struct str *ret,
                                  struct err *err) {
     struct store_fault *f = (struct store_fault *)s;
-    struct fate fate = next_fate(f, FAULT_ON_GET);
+    struct fate fate = next_fate(f, FAULT_ON_GET, name);
     if (does_nothing(fate)) {
         return injected(err);
     }
@@ -299,6 +301,12 @@ uint64_t store_fault_count(struct store *s) {
     struct store_fault *f = fault_of(s);
     LOCKED(&f->lock);
     return f->count;
+}
+
+void store_fault_spare(struct store *s, struct str name) {
+    struct store_fault *f = fault_of(s);
+    LOCKED(&f->lock);
+    f->spared = name;
 }
 
 bool store_fault_fired(struct store *s) {

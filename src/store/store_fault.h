@@ -33,5 +33,9 @@ void store_fault_plan(struct store *s, struct fault_plan plan); // also sets the
 uint64_t store_fault_count(struct store *s);                    // operations since the plan was set
 bool store_fault_fired(struct store *s); // it has done its harm at least once
 
+// Operations on this object are not counted and go well, until a crash: for what a thread writes at
+// times of its own. The name lives as long as the store.
+void store_fault_spare(struct store *s, struct str name);
+
 // Another fsync for a folder store: tests make it fail. NULL puts the real one back.
 void store_folder_set_fsync(struct store *s, int (*fn)(int fd));

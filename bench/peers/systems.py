@@ -248,6 +248,7 @@ class Iceberg(Changes):
         self.table.delete(In("id", read_arrow(path)["id"].to_pylist()))
 
     def totals(self):
+        self.table.refresh()  # other clients have committed, too
         rows = self.table.scan().to_arrow()
         return [rows.num_rows, round(pyarrow.compute.sum(rows["amount"]).as_py())]
 

@@ -12,8 +12,8 @@ import pathlib
 import resource
 import sys
 import sysconfig
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow
 import pyarrow.ipc
@@ -160,22 +160,10 @@ class Changes:
         raise NotImplementedError
 
     def appends_by_clients(self, first, count, clients):
-        failed = []
-
-        def work(client, at):
-            try:
-                client.appends(at, count)
-            except Exception as failure:
-                failed.append(failure)
-
-        threads = [threading.Thread(target=work, args=(self.client(), first + i * count))
-                   for i in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failed:
-            raise failed[0]
+        made = [self.client() for _ in range(clients)]
+        starts = range(first, first + clients * count, count)
+        with ThreadPoolExecutor(clients) as pool:
+            list(pool.map(lambda client, at: client.appends(at, count), made, starts))
 
 
 def small_rows(number, rows=10):

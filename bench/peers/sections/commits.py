@@ -1,7 +1,8 @@
 """Small appends, ten rows and one commit each. Tarn's are on disk before they are acknowledged."""
 
+import itertools
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from peers_house import Failure, Measure, clocked, read_arrow, say, turns, write_arrow
 
@@ -34,22 +35,9 @@ def append(post, first, count):
 
 
 def by_clients(server, first):
-    failed = []
-
-    def work(post, at):
-        try:
-            append(post, at, EACH)
-        except (Failure, OSError) as failure:
-            failed.append(failure)
-
-    threads = [threading.Thread(target=work, args=(server.client(), first + i * EACH))
-               for i in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
+    posts = [server.client() for _ in range(CLIENTS)]
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(append, posts, range(first, first + CLIENTS * EACH, EACH), itertools.repeat(EACH)))
 
 
 def per_commit(tables, commits):

@@ -444,9 +444,8 @@ static const struct command commands[] = {
      "Reads every record and checkpoint and follows the chain of their hashes; the server does\n"
      "it, or, with --data, this program by itself. If an object is wrong or missing, it is named\n"
      "and the exit code is 1. Keep the head that is printed elsewhere: with --head, a chain that\n"
-     "was written anew or cut short is seen, whoever did it. \"seen\" is the record that a hint "
-     "in\n"
-     "the bucket says the log has reached.",
+     "was written anew or cut short is seen, whoever did it. \"seen\" is the record that a hint\n"
+     "in the bucket says the log has reached.",
      verify_options, COMMAND_CLIENT, 0, 0, cli_journal_verify},
     {"journal show", "", "The same as journal.", "", journal_options, COMMAND_CLIENT, 0, 0,
      cli_journal_show},

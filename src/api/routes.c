@@ -53,9 +53,8 @@ static const struct route_query journal_query[] = {
     {"target", "string", "What it was done to: dataset:NAME; dataset:* for all that begin so."},
     {"outcome", "string", "done, refused, or the code of a refusal, like not_found."},
     {"queries", "string",
-     "Entries of queries (query.*, audit.keep, audit.merge): all (default), refused for those that "
-     "failed "
-     "alone, or none. Others are not concerned."},
+     "Entries of queries (query.*, audit.keep, audit.merge): all (default), refused for those "
+     "that failed alone, or none. Others are not concerned."},
     {"reads", "string",
      "Only queries that read this dataset, itself or through a view, or this view, or tried to."},
     {"from", "string", "Not before this time, like 2027-01-31T00:00:00Z."},

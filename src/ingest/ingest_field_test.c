@@ -1,11 +1,8 @@
 // Values of delimited text: what is said to be of a kind is read as the engine would cast it.
+#include "base/ok_test.h"
 #include "ingest/ingest_csv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 static const char *const texts[] = {
     "0",
@@ -125,14 +122,6 @@ static const char *cast_of(enum csv_kind k) {
 }
 
 static struct engine *engine;
-static struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 static int open_engine(void **state) {
     (void)state;

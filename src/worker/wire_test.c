@@ -1,27 +1,16 @@
 // Tests of the wire: every kind there and back, and a reader that no bytes lead astray.
 #include "worker/wire.h"
 
+#include "base/ok_test.h"
 #include "engine/engine.h"
 #include "worker/worker_int.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static struct engine *engine;
 static struct session *session;
-static struct err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != ERR_OK) {                                                                    \
-            fail_msg("%s: %s", #call, err.msg);                                                    \
-        }                                                                                          \
-    } while (0)
 
 #define MUTATIONS 100000
 
